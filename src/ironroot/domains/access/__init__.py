@@ -1,0 +1,1 @@
+"""People and programs: users, sessions, API keys, roles and permissions."""

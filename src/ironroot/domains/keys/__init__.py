@@ -1,0 +1,1 @@
+"""Keys at rest: the master key, envelope encryption, keys by purpose."""

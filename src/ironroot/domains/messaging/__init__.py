@@ -1,0 +1,1 @@
+"""What devices say and are told: admission, intake, commands, desired configuration."""

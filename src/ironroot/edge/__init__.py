@@ -1,0 +1,1 @@
+"""The HTTP kit: who asks, what may they, problem documents, paging, server-sent events."""

@@ -1,0 +1,1 @@
+"""The record: append-only facts, hash chain, signed checkpoints, cursors, projections."""

@@ -1,0 +1,1 @@
+"""Fleets that do not exist: on a virtual clock, or with real keys and sockets."""

@@ -1,0 +1,1 @@
+"""The policy decision point: folds the domains' facts into one decision per device."""
