@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 import msgspec
 
 from ironroot.core.canonical import Json
+from ironroot.core.chain import GENESIS
 from ironroot.core.clock import rfc3339
 from ironroot.core.ids import DeviceId, FactId
 
@@ -72,6 +73,14 @@ class Fact:
             "actor": self.actor,
             "body": dict(self.body),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The chain's end: how many facts, and the hash of the last (32 zero bytes when there is none)."""
+
+    seq: int = 0
+    hash: bytes = GENESIS
 
 
 @dataclass(frozen=True, slots=True)

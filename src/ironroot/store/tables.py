@@ -6,6 +6,8 @@ intake worker. On PostgreSQL both live in one database.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sqlalchemy import MetaData
 
 _NAMES = {
@@ -18,3 +20,7 @@ _NAMES = {
 
 metadata = MetaData(naming_convention=_NAMES)
 telemetry_metadata = MetaData(naming_convention=_NAMES)
+
+TableSet = Literal["state", "telemetry"]
+TABLES: dict[TableSet, MetaData] = {"state": metadata, "telemetry": telemetry_metadata}
+"""The sets by the names their migrations go by."""

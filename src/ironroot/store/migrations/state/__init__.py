@@ -1,0 +1,1 @@
+"""State and facts: what the platform writes."""

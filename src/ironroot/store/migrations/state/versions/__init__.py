@@ -1,0 +1,1 @@
+"""The revisions of the state tables, oldest first."""

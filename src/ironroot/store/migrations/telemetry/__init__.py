@@ -1,0 +1,1 @@
+"""What devices report: written by the intake worker."""
