@@ -9,6 +9,7 @@ Each message has a largest size (`topics.MAX_PAYLOAD_BYTES`), a parser that take
                   {"type": "command", "id": "cmd_...", "status": "done" | "failed" | "refused", "result": {...}}
     up/telemetry  a JSON number, text, boolean, or {"value": number | text | boolean, "at": "RFC 3339"};
                   bytes that are not JSON are taken as text
+    up/report     a JSON object: the metrics document of AWS IoT Device Defender, long or short names
 """
 
 from __future__ import annotations
@@ -154,12 +155,17 @@ def parse_command(payload: bytes) -> Command:
             raise Malformed("not a command")
 
 
+def parse_report(payload: bytes) -> Mapping[str, Any]:
+    """The metrics document in a payload from `up/report`. Raises Malformed or TooLarge."""
+    return _load_object(payload)
+
+
 def parse_sample(payload: bytes) -> Sample:
     """The value in a telemetry payload; text where the bytes are not JSON. Raises Malformed or TooLarge."""
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise TooLarge(f"message over {MAX_PAYLOAD_BYTES} bytes")
     try:
-        value: Any = json.loads(payload)
+        value = _loads(payload)
     except (ValueError, RecursionError):
         try:
             return Sample(_text(payload.decode()))
@@ -192,11 +198,23 @@ def _dump(value: Any) -> bytes:
     return data
 
 
+def _loads(payload: bytes) -> Any:
+    """JSON that others can write down again: no NaN, no half of a surrogate pair. Raises ValueError."""
+    value = json.loads(payload, parse_constant=_no_number)
+    if b"\\u" in payload:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 def _load_object(payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise TooLarge(f"message over {MAX_PAYLOAD_BYTES} bytes")
     try:
-        value = json.loads(payload)
+        value = _loads(payload)
     except (ValueError, RecursionError) as e:
         raise Malformed("not JSON") from e
     if not isinstance(value, dict) or _depth(value) > MAX_DEPTH:

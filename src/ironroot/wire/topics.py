@@ -19,6 +19,10 @@ MAX_PAYLOAD_BYTES = 65_536
 """Largest message either way, at every door."""
 MAX_TELEMETRY_NAMES = 64
 """Different telemetry names a device may have; more are refused and counted."""
+SUSTAINED_MESSAGES_PER_S = 50
+BURST_MESSAGES = 500
+"""What one device may send: so many at once, then at this rate. A device that empties an offline buffer keeps to it,
+for one that goes past is cut off and refused for a minute."""
 
 
 class Up(StrEnum):
