@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, select, text, update
 
 from ironroot.core import chain
-from ironroot.core.errors import Corrupt
+from ironroot.core.errors import Corrupt, Unavailable
 from ironroot.eventlog import integrity
 from ironroot.eventlog.encoding import record_of
 from ironroot.eventlog.log import EventLog
@@ -189,6 +189,25 @@ async def test_old_facts_are_looked_at_again(
         clock.advance(timedelta(seconds=1))
         await until(ten, verified=False)
     assert ten.integrity.problem == "fact 2 does not match its hash"
+
+
+async def test_a_store_that_is_away_says_nothing_about_the_chain(
+    ten: EventLog, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integrity, "RETRY_S", 0)
+    advance, calls = integrity.Integrity.advance, 0
+
+    async def sometimes(self: integrity.Integrity, done: integrity.Pass, *, pause: int = 0) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise Unavailable("away")
+        return await advance(self, done, pause=pause)
+
+    monkeypatch.setattr(integrity.Integrity, "advance", sometimes)
+    async with running(ten):
+        await until(ten, verified=True)
+    assert calls == 3
 
 
 # --- export

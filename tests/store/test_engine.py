@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from ironroot.core.errors import Fault, Misconfigured, Unavailable
 from ironroot.store.engine import Durability, Store
 from ironroot.store.sql import upsert
+from tests.support.postgres import Postgres
 from tests.support.stores import Stores
 
 notes = Table(
@@ -218,3 +221,63 @@ async def test_a_statement_for_many_parameters(opened: Store) -> None:
         got = await tx.execute(insert(notes).values(id=601, text="one").returning(notes.c.text))
         assert got.scalar() == "one"
     assert await count(opened) == 601
+
+
+# --- PostgreSQL alone
+
+
+@pytest.fixture
+async def remote(postgres: Postgres) -> AsyncIterator[Stores]:
+    async with postgres.database() as name:
+        made = Stores(postgres.url(name))
+        yield made
+        await made.close()
+
+
+async def cut(server: Postgres) -> None:
+    """End every connection but the one that says so."""
+    await server.run("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
+
+
+async def one(store: Store) -> object:
+    async with store.read() as conn:
+        return (await conn.execute(text("select 1"))).scalar()
+
+
+async def test_a_connection_cut_while_idle_is_not_noticed(
+    remote: Stores, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ironroot.store.postgres.IDLE_S", 0.0)
+    store = remote.open()
+    assert await one(store) == 1
+    await cut(postgres)
+    assert await one(store) == 1
+
+
+async def test_a_connection_cut_in_use_is_unavailable_once(remote: Stores, postgres: Postgres) -> None:
+    store = remote.open()
+    with pytest.raises(Unavailable):  # noqa: PT012 (the block is the transaction)
+        async with store.write() as tx:
+            await cut(postgres)
+            await tx.execute(text("select 1"))
+    assert await one(store) == 1
+
+
+async def test_a_wrong_name_in_the_url_is_a_wrong_configuration(postgres: Postgres) -> None:
+    for url in (postgres.url("nowhere"), postgres.url("postgres").replace("ironroot@", "stranger@")):
+        store = Store(url)
+        with pytest.raises(Misconfigured) as e:
+            await one(store)
+        assert "URL" in e.value.remedy
+        await store.close()
+
+
+async def test_no_free_connection_is_unavailable(sqlite_stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = sqlite_stores.open()
+    monkeypatch.setattr(store._reader.sync_engine.pool, "_timeout", 0.01)
+    async with AsyncExitStack() as stack:
+        for _ in range(8):
+            await stack.enter_async_context(store.read())
+        with pytest.raises(Unavailable) as e:
+            await one(store)
+    assert e.value.error_code == "store-busy"

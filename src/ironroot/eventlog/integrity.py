@@ -33,6 +33,7 @@ CHUNK = 500
 LOOK_EVERY_S = 1.0
 """New facts are checked at most this often."""
 AGAIN_AFTER_S = 6 * 3600.0
+RETRY_S = 5.0
 _PAUSE_FIRST, _PAUSE_AGAIN = 1, 9
 """Pauses between chunks, in multiples of the time a chunk took."""
 
@@ -95,21 +96,28 @@ class Integrity:
 
     async def run(self, news: Signal) -> None:
         """Check until cancelled, or until something is found."""
-        try:
-            while True:
-                done = Pass()
-                pause = _PAUSE_AGAIN if self.caught_up else _PAUSE_FIRST
-                started = self.clock.monotonic()
-                while self.clock.monotonic() - started < AGAIN_AFTER_S:
-                    seen = news.count
-                    while await self.advance(done, pause=pause):
-                        pass
-                    await self._against_last(done)
-                    self.caught_up = True
-                    await news.wait(seen, AGAIN_AFTER_S)
-                    await asyncio.sleep(LOOK_EVERY_S)
-        except Corrupt as e:
-            self.found(e.message)
+        while self.problem is None:
+            try:
+                await self._pass(news)
+            except Corrupt as e:
+                self.found(e.message)
+            except Exception as e:  # noqa: BLE001 (a store that is away says nothing about the chain)
+                _log.warning("the fact log is checked later", error=str(e)[:200], again_in_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
+
+    async def _pass(self, news: Signal) -> None:
+        """Read from the first fact, then what is new, until it is time to begin again."""
+        done = Pass()
+        pause = _PAUSE_AGAIN if self.caught_up else _PAUSE_FIRST
+        started = self.clock.monotonic()
+        while self.clock.monotonic() - started < AGAIN_AFTER_S:
+            seen = news.count
+            while await self.advance(done, pause=pause):
+                pass
+            await self._against_last(done)
+            self.caught_up = True
+            await news.wait(seen, AGAIN_AFTER_S)
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def found(self, problem: str) -> None:
         """Note that the chain is broken."""

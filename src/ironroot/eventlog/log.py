@@ -34,7 +34,11 @@ from ironroot.verify.note import VerifierKey
 
 POLL_S = 0.25
 """PostgreSQL only: how often to look for facts that other processes wrote."""
-TAIL = 2_048
+PACE_S = 0.005
+"""Least time between two steps of the sequencer: the first fact after a pause is numbered at once, a burst is
+numbered in batches instead of taking every other turn of the writers.
+"""
+TAIL = 1_024
 """Newest facts kept in memory for followers."""
 _RETRY_S = 0.5
 _STOPPED_S = 30.0
@@ -250,8 +254,9 @@ class EventLog:
                 self._running = None
 
     async def _sequence(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            seen = self._pending.count
+            began, seen = loop.time(), self._pending.count
             try:
                 while await self._sequencer.step() == BATCH:
                     pass
@@ -269,6 +274,7 @@ class EventLog:
                 continue
             waits = [one for one in (self._sequencer.checkpoint_due_s(), self.poll_s) if one is not None]
             await self._pending.wait(seen, min(waits) if waits else None)
+            await asyncio.sleep(began + PACE_S - loop.time())
 
     def _published(self, facts: Sequence[Fact]) -> None:
         self._tail.extend(facts)

@@ -16,10 +16,12 @@ import structlog
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ironroot.core.errors import Fault, Misconfigured
 from ironroot.store.failures import translate
+from ironroot.store.postgres import postgres_engine
 from ironroot.store.sqlite import sqlite_engine
 from ironroot.store.tables import TableSet
 
@@ -64,8 +66,8 @@ class Store:
             self._writer = sqlite_engine(url, synchronous=synchronous, size=1, read_only=read_only)
             self._reader = sqlite_engine(url, synchronous=synchronous, size=8, read_only=True)
         else:
-            self._writer = _postgres(url, "READ COMMITTED")
-            self._reader = _postgres(url, "REPEATABLE READ").execution_options(postgresql_readonly=True)
+            self._writer = postgres_engine(url, "READ COMMITTED")
+            self._reader = postgres_engine(url, "REPEATABLE READ").execution_options(postgresql_readonly=True)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
@@ -118,7 +120,7 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     async with AsyncExitStack() as stack:
         try:
             conn = await stack.enter_async_context(engine.connect())
-        except OSError as e:
+        except (OSError, NoFreeConnection) as e:
             raise translate(e) from e
         yield conn
 
@@ -142,8 +144,3 @@ async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise
-
-
-def _postgres(url: str, isolation: Literal["READ COMMITTED", "REPEATABLE READ"]) -> AsyncEngine:
-    """What a commit survives is the server's `synchronous_commit`, power loss by default: not ours to weaken."""
-    return create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, isolation_level=isolation)

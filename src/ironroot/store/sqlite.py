@@ -38,6 +38,7 @@ def sqlite_engine(url: str, *, synchronous: Literal["NORMAL", "FULL"], size: int
             f"journal_size_limit={WAL_KEPT_BYTES}",
             f"synchronous={synchronous}",
             "foreign_keys=ON",
+            "secure_delete=ON",  # an erased person's key leaves the file too
             f"query_only={'ON' if read_only else 'OFF'}",
         ):
             cursor = _Cursor(connection)
