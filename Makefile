@@ -83,11 +83,16 @@ bench: setup ## figures against the peers, in one run: see docs/performance.md
 COMPILE := env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_FIND_LINKS $(UV) pip compile -q --no-config --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE)
 lock: $(V)/.python
-	@$(COMPILE) --group pyproject.toml:bootstrap -o requirements/bootstrap.txt
-	$(COMPILE) pyproject.toml --extra server --extra postgres --group dev --group docs -o requirements/dev.txt
-	$(COMPILE) pyproject.toml --extra server --extra postgres -c requirements/dev.txt -o requirements/server.txt
-	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/agent.txt
-	! grep -nE '^ *(-i|-f|--(extra-)?index|--find-links|--trusted)|://' requirements/*.txt
+	@new=$$(mktemp -d)
+	cp requirements/*.txt $$new/
+	$(COMPILE) --group pyproject.toml:bootstrap -o $$new/bootstrap.txt
+	$(COMPILE) pyproject.toml --extra server --extra postgres --group dev --group docs -o $$new/dev.txt
+	$(COMPILE) pyproject.toml --extra server --extra postgres -c $$new/dev.txt -o $$new/server.txt
+	$(COMPILE) pyproject.toml -c $$new/dev.txt -o $$new/agent.txt
+	sed -i "s|$$new/||" $$new/*.txt
+	! grep -nE '^ *(-i|-f|--(extra-)?index|--find-links|--trusted)|://' $$new/*.txt
+	for f in bootstrap dev server agent; do cmp -s $$new/$$f.txt requirements/$$f.txt || cp $$new/$$f.txt requirements/$$f.txt; done
+	rm -r $$new
 
 clean: ## remove what set-up and builds made
 	@rm -rf $(V) dist site src/ironroot/app/static console/node_modules console/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, bindparam, select
 
 from ironroot.core.clock import Clock
 from ironroot.core.errors import Forbidden
@@ -44,6 +44,8 @@ class Admitted:
 _JOINED = select(tables.decision, tables.certificate.c.not_after, tables.certificate.c.revoked).select_from(
     tables.certificate.join(tables.decision, tables.certificate.c.device_id == tables.decision.c.device_id)
 )
+QUESTION = _JOINED.where(tables.certificate.c.fingerprint == bindparam("asked"))
+"""The whole question, as one statement with the fingerprint as `asked`."""
 
 
 class Admission:
@@ -55,9 +57,14 @@ class Admission:
 
     async def by_fingerprint(self, fingerprint: Fingerprint) -> Admitted:
         """Who holds this certificate. Raises Forbidden when it is unknown, revoked or expired."""
+        return self.judge(fingerprint, await self._read(fingerprint))
+
+    async def _read(self, fingerprint: Fingerprint) -> RowMapping | None:
         async with self._store.read() as conn:
-            found = await conn.execute(_JOINED.where(tables.certificate.c.fingerprint == fingerprint))
-            row = found.mappings().first()
+            return (await conn.execute(QUESTION, {"asked": fingerprint})).mappings().first()
+
+    def judge(self, fingerprint: Fingerprint, row: RowMapping | None) -> Admitted:
+        """What the answer to `QUESTION` means. Raises Forbidden."""
         if row is None:
             raise Forbidden(
                 "no certificate of a device of this platform", remedy="enrol first", code="certificate-unknown"

@@ -12,10 +12,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import insert, select, update
 
 from ironroot.core.clock import Clock
-from ironroot.core.errors import Conflict, NotFound
+from ironroot.core.errors import Conflict, Fault, NotFound
 from ironroot.core.ids import DeviceId
 from ironroot.domains.inventory.facts import DeviceRegistered, DeviceRetired
 from ironroot.domains.pki.facts import CertificateIssued, CertificateRevoked, ClaimCreated
@@ -30,6 +31,9 @@ from ironroot.trust.rules import decide
 
 Change = Callable[[DeviceId], None]
 MOST_WAIT_S = 30.0
+RETRY_S = 1.0
+
+_log = structlog.get_logger(__name__)
 
 
 class TrustFold:
@@ -213,10 +217,15 @@ class Trust:
         """Review at each instant a decision may change, until cancelled."""
         while True:
             self._wake.clear()
-            if await self.review_due():
+            try:
+                if await self.review_due():
+                    continue
+                async with self._store.read() as conn:
+                    at = await tables.next_review(conn)
+            except Fault as e:
+                _log.warning("decisions could not be looked at again", error=e.message)
+                await asyncio.sleep(RETRY_S)
                 continue
-            async with self._store.read() as conn:
-                at = await tables.next_review(conn)
             wait = MOST_WAIT_S if at is None else (at - self._clock.now()).total_seconds()
             try:
                 await asyncio.wait_for(self._wake.wait(), min(max(wait, 0.01), MOST_WAIT_S))

@@ -7,14 +7,15 @@ time and victims are never locked out.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, Update, delete, insert, select, update
 
 from ironroot.core.clock import Clock
-from ironroot.core.errors import Conflict, Malformed, NotFound, TooMany, Unauthenticated
+from ironroot.core.errors import Conflict, Malformed, NotFound, TooMany, Unauthenticated, Unavailable
 from ironroot.core.gcra import Budget, Gcra
 from ironroot.core.ids import ApiKeyId, UserId, new_id
 from ironroot.core.secret import Secret
@@ -189,9 +190,8 @@ class Access:
             row = (await conn.execute(query)).first()
         if row is None:
             return None
-        if now - row.last_seen_at > TOUCH:  # at most one write a minute
-            async with self._store.write() as tx:
-                await tx.execute(update(table).where(table.c.handle == row.handle).values(last_seen_at=now))
+        if now - row.last_seen_at > TOUCH:
+            await self._touch(update(table).where(table.c.handle == row.handle).values(last_seen_at=now))
         return Principal("user", row.user_id, row.name, row.role, ROLES[Role(row.role)], session=row.handle)
 
     async def session_works(self, handle: str) -> bool:
@@ -355,9 +355,14 @@ class Access:
                 code="apikey",
             )
         if row.last_used_at is None or now - row.last_used_at > TOUCH:
-            async with self._store.write() as tx:
-                await tx.execute(update(table).where(table.c.id == row.id).values(last_used_at=now))
+            await self._touch(update(table).where(table.c.id == row.id).values(last_used_at=now))
         return Principal("apikey", row.id, row.name, row.role, ROLES[Role(row.role)])
+
+    async def _touch(self, statement: Update) -> None:
+        """Note a use, at most once a minute; a full disk keeps nobody from looking."""
+        with suppress(Unavailable):
+            async with self._store.write() as tx:
+                await tx.execute(statement)
 
     # --- failures ---------------------------------------------------------------------------------------------
 

@@ -96,11 +96,11 @@ class Messaging:
         await self._devices.device(device)
         if lifetime > LONGEST_LIFETIME:
             raise Malformed("a command lives at most 30 days", remedy="choose an earlier expiry")
+        text = _text(args)
         now = self._clock.now()
         id_ = CommandId(new_id("cmd", secrets.token_bytes(16)))
         command = wire.Command(id_, plain_name(name, "command"), args, now + lifetime)
         wire.parse_command(command.encode())
-        text = _text(args)
         async with self._store.write() as tx:
             if await tables.pending_count(tx.conn, device) >= MOST_PENDING:
                 raise TooMany(
@@ -211,8 +211,9 @@ class Messaging:
 
 
 def _text(value: Mapping[str, Any]) -> str:
-    """JSON text that any engine stores: ASCII. Raises Malformed for numbers that JSON does not have."""
+    """JSON text that any engine stores: ASCII. Raises Malformed for numbers and text that JSON does not have."""
     try:
+        json.dumps(value, ensure_ascii=False).encode()
         return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
     except (ValueError, TypeError, RecursionError) as e:
         raise Malformed("not JSON", remedy="use objects, lists, text, finite numbers, booleans and null") from e

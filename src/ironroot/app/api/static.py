@@ -1,0 +1,37 @@
+"""The compiled console: its files, and its one page for every address that is a page's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+STATIC = Path(__file__).parent.parent / "static"
+ABSENT = "This installation was built without its console (IRONROOT_CONSOLE=skip). The command line and the API work.\n"
+
+
+class Immutable(StaticFiles):
+    """Files whose names hold their hash: a browser may keep them for good."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        """The file, with leave to keep it."""
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # passed on as given
+        response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+async def _page(_: Request) -> Response:
+    index = STATIC / "index.html"
+    if not index.is_file():
+        return PlainTextResponse(ABSENT, 404)
+    return FileResponse(index, headers={"cache-control": "no-cache"})
+
+
+def routes() -> list[BaseRoute]:
+    """The console's routes; the last one takes every path that is left."""
+    assets = STATIC / "assets"
+    files: list[BaseRoute] = [Mount("/assets", Immutable(directory=assets))] if assets.is_dir() else []
+    return [*files, Route("/{path:path}", _page, methods=["GET"])]

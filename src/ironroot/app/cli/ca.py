@@ -1,0 +1,152 @@
+"""`ca`, `cert`: the hierarchy, its roots, and the certificates it issued."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from ironroot.app.cli.shared import (
+    DEFAULT_DATA,
+    Ca,
+    CursorOption,
+    Data,
+    Json,
+    Limit,
+    Server,
+    api,
+    console,
+    failing,
+    pairs,
+    show,
+    table,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    ca = typer.Typer(help="the certificate authority", no_args_is_help=True)
+    ca.command("list")(list_cas)
+    ca.command("export")(export)
+    ca.command("trust")(trust)
+    app.add_typer(ca, name="ca")
+    cert = typer.Typer(help="certificates", no_args_is_help=True)
+    cert.command("list")(list_certificates)
+    cert.command("show")(show_certificate)
+    cert.command("revoke")(revoke_certificate)
+    app.add_typer(cert, name="cert")
+
+
+def list_cas(data: Data = DEFAULT_DATA, json: Json = False, server: Server = None, ca: Ca = None) -> None:
+    """The hierarchy: root and issuing authorities."""
+    with api(data, server, ca, json=json) as calls:
+        answer = calls.call("GET", "/ca")
+    show(
+        answer,
+        json=json,
+        human=lambda value: table(
+            ["name", "role", "issued by", "until", "fingerprint"],
+            [(c["name"], c["role"], c["issuer"], c["not_after"][:10], c["fingerprint"]) for c in value["items"]],
+            "no authority yet; `ironroot up` creates it",
+        ),
+    )
+
+
+def export(
+    data: Data = DEFAULT_DATA,
+    out: Annotated[Path | None, typer.Option("--out", help="file; standard output without")] = None,
+    json: Json = False,
+    server: Server = None,
+    ca: Ca = None,
+) -> None:
+    """The current roots, as PEM: what clients and devices trust."""
+    with api(data, server, ca, json=json) as calls:
+        pem = calls.text("/ca/roots.pem")
+    if out is None:
+        sys.stdout.write(pem)
+        return
+    out.write_text(pem)
+    show(
+        {"path": str(out), "certificates": pem.count("BEGIN CERTIFICATE")},
+        json=json,
+        human=lambda value: console.print(Text(f"{value['certificates']} root certificate written to {value['path']}")),
+    )
+
+
+def trust(
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+    remove: Annotated[bool, typer.Option("--remove", help="undo it")] = False,
+) -> None:
+    """Have this machine's system and browsers trust the platform's root."""
+    from ironroot.app import trust_store  # noqa: PLC0415 (this command alone needs it)
+
+    with api(data, None, None, json=json) as calls:
+        pem = calls.text("/ca/roots.pem")
+    with failing(json=json):
+        done = [d.as_dict() for d in (trust_store.remove(pem) if remove else trust_store.add(pem))]
+    show(
+        {"items": done, "next": None},
+        json=json,
+        human=lambda value: table(
+            ["store", "done", "detail"],
+            [(d["store"], "yes" if d["done"] else "no", d["detail"]) for d in value["items"]],
+            "no store found",
+        ),
+    )
+    if not any(d["done"] for d in done):
+        raise typer.Exit(1)
+
+
+def list_certificates(
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+    server: Server = None,
+    ca: Ca = None,
+    device: Annotated[str | None, typer.Option("--device", help="only of this device")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="valid, revoked or expired")] = None,
+    limit: Limit = 100,
+    cursor: CursorOption = None,
+) -> None:
+    """Certificates issued to devices."""
+    with api(data, server, ca, json=json) as calls:
+        answer = calls.call("GET", "/certificates", device=device, status=status, limit=limit, cursor=cursor)
+    show(
+        answer,
+        json=json,
+        human=lambda value: table(
+            ["serial", "device", "status", "until"],
+            [(c["serial"], c.get("device"), c["status"], c["not_after"]) for c in value["items"]],
+            "no certificates",
+        ),
+    )
+
+
+def show_certificate(
+    serial: Annotated[str, typer.Argument()],
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+    server: Server = None,
+    ca: Ca = None,
+) -> None:
+    """One certificate."""
+    with api(data, server, ca, json=json) as calls:
+        answer: dict[str, Any] = calls.call("GET", f"/certificates/{serial}")
+    show(answer, json=json, human=lambda value: pairs(value.items()))
+
+
+def revoke_certificate(
+    serial: Annotated[str, typer.Argument()],
+    reason: Annotated[str, typer.Option("--reason", help="RFC 5280: keyCompromise, superseded, ...")],
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+    server: Server = None,
+    ca: Ca = None,
+) -> None:
+    """Revoke one certificate."""
+    with api(data, server, ca, json=json) as calls:
+        answer = calls.call("POST", f"/certificates/{serial}/revoke", {"reason": reason})
+    show(answer, json=json, human=lambda value: pairs(value.items()))
