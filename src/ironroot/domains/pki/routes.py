@@ -149,6 +149,17 @@ def api_router(authority: Authority, clock: Clock) -> APIRouter:
         now = clock.now()
         return page(found, limit, lambda c: str(c.number), lambda c: show_certificate(c, c.status(now)))
 
+    @router.get("/devices/{device}/certificates", tags=["certificates"])
+    @requires_auth
+    @require_permission("certificate.read")
+    async def certificates_of(
+        device: Annotated[str, Path(max_length=63)], limit: Limit = 100, cursor: Cursor = None
+    ) -> dict[str, Any]:
+        """A device's certificates, newest first."""
+        found = await authority.certificates(device_id(device), before=_number(cursor), limit=limit + 1)
+        now = clock.now()
+        return page(found, limit, lambda c: str(c.number), lambda c: show_certificate(c, c.status(now)))
+
     @router.get("/certificates/{serial}", tags=["certificates"])
     @requires_auth
     @require_permission("certificate.read")
