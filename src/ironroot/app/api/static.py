@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -33,5 +34,8 @@ async def _page(_: Request) -> Response:
 def routes() -> list[BaseRoute]:
     """The console's routes; the last one takes every path that is left."""
     assets = STATIC / "assets"
-    files: list[BaseRoute] = [Mount("/assets", Immutable(directory=assets))] if assets.is_dir() else []
+    files: list[BaseRoute] = []
+    if assets.is_dir():
+        # Only here: answers with secrets in them are never compressed (BREACH), and the live stream must not be held back.
+        files = [Mount("/assets", GZipMiddleware(Immutable(directory=assets), minimum_size=1_024, compresslevel=6))]
     return [*files, Route("/{path:path}", _page, methods=["GET"])]

@@ -128,9 +128,10 @@ def api_router(access: Access, link_url: Callable[[str], str]) -> APIRouter:
     @requires_auth
     @require_permission("user.manage")
     async def list_sessions(limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
-        """Who is signed in at the console."""
+        """Who is signed in at the console; `current` is the session that asks."""
         found = await access.sessions(decode_cursor(cursor), limit + 1)
-        return page(found, limit, lambda s: s.handle, show_session)
+        own = current_principal().session
+        return page(found, limit, lambda s: s.handle, lambda s: show_session(s) | {"current": s.handle == own})
 
     @router.delete("/sessions/{session}", status_code=204)
     @requires_auth
