@@ -29,7 +29,9 @@ def main() -> int:
     except ModuleNotFoundError as e:
         if e.name is None or e.name.startswith("ironroot"):
             raise
-        sys.stderr.write(f"ironroot: {e.name} is not installed; this is a device's install: the platform is ironroot[server]\n")
+        sys.stderr.write(
+            f"ironroot: {e.name} is not installed; this is a device's install: the platform is ironroot[server]\n"
+        )
         return 1
 
 

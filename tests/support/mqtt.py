@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Client:
         self._sent: dict[int, int] = {}
         self._number = 0
         self.paho = paho.Client(
-            paho.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             client_id=self.client_id,
             clean_session=self.clean,
             reconnect_on_failure=self.reconnect,
@@ -80,7 +81,7 @@ class Client:
         self.paho.on_connect = self._on_connect
         self.paho.on_disconnect = self._on_disconnect
         self.paho.on_publish = self._on_publish
-        self.paho.on_message = lambda _c, _u, m: self.received.append((m.topic, m.payload))
+        self.paho.on_message = lambda _c, _u, m: self.received.append((m.topic, bytes(m.payload)))
         self.paho.on_subscribe = lambda _c, _u, _m, codes, _p: self.granted.extend(c.value for c in codes)
 
     def _on_connect(self, _c: Any, _u: Any, _f: Any, code: Any, _p: Any) -> None:

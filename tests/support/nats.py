@@ -168,6 +168,14 @@ class Hall:
                 self._process.wait(0.025)
         raise AssertionError((self.directory / "nats.out").read_text() + (self.directory / "nats.log").read_text())
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
     def kill(self) -> None:
         """kill -9."""
         assert self._process is not None
@@ -212,7 +220,14 @@ class Platform:
         self.admission = StubAdmission()
         self.doorman = Doorman(self.admission, self.clock)
         self.heard = Heard()
-        self.broker = Broker(place.credentials, self.clock, bounds=place.bounds, log_file=place.settings.log_file)
+        self.broker = Broker(
+            place.credentials,
+            self.clock,
+            bounds=place.bounds,
+            log_file=place.settings.log_file,
+            store=place.directory,
+            pid_file=place.settings.pid_file,
+        )
         self._responder: asyncio.Task[None] | None = None
 
     @property

@@ -200,3 +200,13 @@ async def test_counts_and_unknown_device(world: World) -> None:
     assert (await world.trust.counts())[TrustState.UNKNOWN] == 1
     with pytest.raises(NotFound):
         await world.trust.decision(DeviceId("nobody"))
+
+
+async def test_late_renewal_is_noticed(world: World) -> None:
+    await world.issue(lifetime=timedelta(days=10))
+    assert await world.trust.late(9) == {}
+    world.clock.advance(timedelta(days=8, hours=1))
+    late = await world.trust.late(9)
+    assert late == {DEVICE: world.clock.now() + timedelta(days=1, hours=23)}
+    await world.issue(Fingerprint("ee" * 32), lifetime=timedelta(days=10))
+    assert await world.trust.late(9) == {}

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from ironroot.adapters.nats.credentials import Credentials
 from ironroot.adapters.nats.responder import Doorman, Responder
 from ironroot.app.clock import SystemClock
+from ironroot.app.logs import configure
 from ironroot.app.supervisor import options
 from ironroot.app.supervisor.notify import tell
 from ironroot.core.clock import Clock
@@ -37,16 +38,19 @@ class DirectAdmission(Admission):
         where = (
             f"file:{quote(str(file))}?mode=rw"  # rw: read-only could not open the write-ahead log, and never made anew
         )
-        self._engine = create_engine(
-            "sqlite://", creator=lambda: sqlite3.connect(where, uri=True, timeout=1), poolclass=StaticPool
-        )
+
+        def connect() -> sqlite3.Connection:
+            made = sqlite3.connect(where, uri=True, timeout=1)
+            made.execute("PRAGMA query_only=ON")
+            return made
+
+        self._engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
         self._conn: Connection | None = None
 
     async def _read(self, fingerprint: Fingerprint) -> RowMapping | None:
         try:
             if self._conn is None:
                 self._conn = self._engine.connect()
-                self._conn.exec_driver_sql("PRAGMA query_only=ON")
             with self._conn.begin():
                 return self._conn.execute(QUESTION, {"asked": fingerprint}).mappings().first()
         except DBAPIError as e:
@@ -92,6 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runtime", type=Path, required=True)
     given = parser.parse_args(argv)
+    configure()
     uvloop.run(serve(given.data, given.runtime))
     return 0
 

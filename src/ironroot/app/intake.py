@@ -14,6 +14,7 @@ import uvloop
 from ironroot.adapters.nats.credentials import Credentials
 from ironroot.adapters.nats.intake import Intake
 from ironroot.app.clock import SystemClock
+from ironroot.app.logs import configure
 from ironroot.app.supervisor import options
 from ironroot.app.supervisor.notify import tell
 from ironroot.domains.messaging.budget import FloodLimit
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runtime", type=Path, required=True)
     given = parser.parse_args(argv)
+    configure()
     uvloop.run(serve(given.data, given.runtime))
     return 0
 

@@ -15,6 +15,13 @@ Big = BigInteger().with_variant(Integer, "sqlite")
 """64-bit integer; as a primary key it numbers itself on both engines."""
 
 
+def microseconds(at: datetime) -> int:
+    """How `Instant` stores a time, for arithmetic in a query. Raises ValueError for a time without a zone."""
+    if at.tzinfo is None:
+        raise ValueError("a stored instant has a zone")
+    return (at - _EPOCH) // _MICROSECOND
+
+
 class Instant(TypeDecorator[datetime]):
     """A UTC instant as microseconds since 1970 in a 64-bit integer: exact, sortable, the same on every engine."""
 
@@ -23,11 +30,7 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 (interface)
         """To the database. Raises ValueError for a time without a zone."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a stored instant has a zone")
-        return (value - _EPOCH) // _MICROSECOND
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (interface)
         """From the database, aware, UTC."""

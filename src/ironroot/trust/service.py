@@ -174,6 +174,11 @@ class Trust:
         async with self._store.read() as conn:
             return await tables.counts(conn)
 
+    async def late(self, limit: int) -> dict[DeviceId, datetime]:
+        """Trusted devices that should long have renewed their certificate, with its end; the most urgent first."""
+        async with self._store.read() as conn:
+            return await tables.late(conn, self._clock.now(), limit)
+
     async def quarantine(self, device: DeviceId, reason: str, actor: str, expires_at: datetime | None) -> TrustDecision:
         """Hold a device: nothing but its own status is open to it. A second hold replaces the first.
 

@@ -6,12 +6,25 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Select, String, Table, Text, func, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    Table,
+    Text,
+    func,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ironroot.core.ids import DeviceId, FactId, Fingerprint
 from ironroot.store.tables import metadata
-from ironroot.store.types import Instant
+from ironroot.store.types import Instant, microseconds
 from ironroot.trust.model import CertificateStanding, Hold, Reason, Standing, TrustDecision, TrustState
 
 decision = Table(
@@ -116,6 +129,27 @@ async def counts(conn: AsyncConnection) -> dict[TrustState, int]:
     query = select(decision.c.state, func.count()).where(decision.c.retired.is_(None)).group_by(decision.c.state)
     found = {TrustState(row[0]): row[1] for row in await conn.execute(query)}
     return {state: found.get(state, 0) for state in TrustState}
+
+
+async def late(conn: AsyncConnection, now: datetime, limit: int) -> dict[DeviceId, datetime]:
+    """Trusted devices whose longest-lived certificate has less than a fifth of its life left, the nearest end first.
+
+    A device renews at two thirds; what is past four fifths has tried in vain, or not at all.
+    """
+    start, end = (type_coerce(certificate.c[name], BigInteger) for name in ("not_before", "not_after"))
+    at = microseconds(now)
+    query = (
+        select(decision.c.device_id, decision.c.review_at)
+        .join(certificate, certificate.c.device_id == decision.c.device_id)
+        .where(
+            decision.c.state == TrustState.TRUSTED,
+            certificate.c.not_after == decision.c.review_at,
+            (end - at) * 5 < end - start,
+        )
+        .order_by(decision.c.review_at)
+        .limit(limit)
+    )
+    return {DeviceId(row.device_id): row.review_at for row in await conn.execute(query)}
 
 
 async def due(conn: AsyncConnection, now: datetime, limit: int) -> list[DeviceId]:

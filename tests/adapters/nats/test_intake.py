@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -141,7 +142,10 @@ async def test_a_flooding_device_is_reported_once(door: Platform, store: Store) 
     await flood.close()
 
 
-async def test_nobody_is_let_in_while_a_message_would_be_acknowledged_and_not_kept(tmp_path: Path) -> None:
+async def test_nobody_is_let_in_while_a_message_would_be_acknowledged_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ironroot.adapters.nats.responder.CHECK_S", 0.2)
     with hall(tmp_path) as place:
         door = Platform(place)
         starting = asyncio.create_task(_start_without_streams(door))
@@ -207,6 +211,39 @@ async def test_a_full_stream_stops_acknowledging_and_loses_nothing_acknowledged(
                 await again.close()
 
 
+async def test_a_disk_that_fails_and_recovers_loses_nothing_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full for the broker: here, its files may grow no more (RLIMIT_FSIZE)."""
+    monkeypatch.setattr("ironroot.adapters.nats.broker.LOOK_S", 0.1)
+    monkeypatch.setattr("ironroot.adapters.nats.storage.ROOM_BYTES", 1 << 62)
+    with hall(tmp_path) as place:
+        async with platform(place) as door, tables(tmp_path) as store:
+            door.device("disk-1")
+            disk = client(place, "disk-1")
+            await disk.connect()
+            resource.prlimit(place.pid, resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+            for _ in range(600):
+                disk.publish("d/disk-1/up/telemetry/t", "x" * 1000)
+            await until(lambda: not door.broker.ready()[0])
+            await disk.ended()
+            kept = len(disk.acked)
+            assert 0 < kept < 600
+            await disk.close()
+            assert not place.ended()
+            monkeypatch.setattr("ironroot.adapters.nats.storage.ROOM_BYTES", 0)
+            await until(place.ended)
+            place.start()
+            async with intake(place, store):
+                await until_async(lambda: _at_least(store, "disk-1", kept))
+                await until(lambda: door.broker.ready()[0])
+                again = client(place, "disk-1")
+                assert await again.connect() == "Success"
+                again.publish("d/disk-1/up/telemetry/t", b"1")
+                await until(lambda: again.acked)
+                await again.close()
+
+
 async def _at_least(store: Store, device: str, wanted: int) -> bool:
     return await said(store, device) >= wanted
 
@@ -238,9 +275,7 @@ async def test_killing_the_intake_in_the_middle_loses_and_doubles_nothing(tmp_pa
 
 
 async def _spawn_intake(directory: Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.intake_process", str(directory)
-    )
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.support.intake_process", str(directory))
 
 
 async def test_killing_the_broker_in_the_middle_loses_nothing_acknowledged(tmp_path: Path) -> None:

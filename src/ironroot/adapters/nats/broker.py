@@ -30,6 +30,7 @@ from ironroot.adapters.nats.credentials import ACCOUNT, Credentials, Role
 from ironroot.adapters.nats.logfile import Denied, LogFollower
 from ironroot.adapters.nats.presence import ConnectionEvent, Listing, Presence, from_event, from_listing
 from ironroot.adapters.nats.responder import Denial
+from ironroot.adapters.nats.storage import LOOK_S, StorageState, StorageWatch
 from ironroot.adapters.nats.streams import SESSIONS
 from ironroot.adapters.nats.subjects import DENY, FLOOD, MESSAGES, REFUSED
 from ironroot.core.clock import Clock
@@ -60,12 +61,23 @@ class Broker:
     """A `Downlink` and a `Cutoff`. `listen` to it, then `start` it."""
 
     def __init__(
-        self, credentials: Credentials, clock: Clock, *, bounds: StreamBounds, log_file: Path | None = None
+        self,
+        credentials: Credentials,
+        clock: Clock,
+        *,
+        bounds: StreamBounds,
+        log_file: Path | None = None,
+        store: Path | None = None,
+        pid_file: Path | None = None,
     ) -> None:
+        """With `log_file` denied publishes are seen; with `store` and `pid_file` a broker that could not write to its
+        disk is ended once there is room, for its supervisor to start it again.
+        """
         self._credentials = credentials
         self._clock = clock
         self._bounds = bounds
         self._log_file = log_file
+        self._follower: LogFollower | None = None
         self._events: BrokerEvents | None = None
         self._app: Client | None = None
         self._sys: Client | None = None
@@ -73,8 +85,7 @@ class Broker:
         self._kicked: OrderedDict[DeviceId, datetime] = OrderedDict()
         self._listing: asyncio.Lock = asyncio.Lock()
         self.presence = Presence()
-        self.storage_failed = False
-        """The broker could not write to its disk: it takes no QoS 1 message until it is restarted with room."""
+        self.storage = StorageWatch(self._ask_app, store, pid_file)
 
     # --- life
 
@@ -85,8 +96,20 @@ class Broker:
     async def start(self) -> None:
         """Connect, make the streams and consumers exist (before that the door lets nobody in), learn who is there.
 
-        Raises Unavailable.
+        Raises Unavailable; it may then be called again.
         """
+        try:
+            await self._begin()
+        except Unavailable:
+            await self.close()
+            raise
+        self._spawn(self._every(RECONCILE_S, self._reconcile))
+        self._spawn(self._every(LOOK_S, self.storage.look))
+        if self._log_file is not None:
+            self._follower = LogFollower(self._log_file)
+            self._spawn(self._every(LOG_POLL_S, self._read_log))
+
+    async def _begin(self) -> None:
         self._app = await connect(self._credentials, Role.APP, on_reconnect=self._mend)
         self._sys = await connect(self._credentials, Role.SYS, on_reconnect=self._reconcile)
         for subject, handle in (
@@ -100,25 +123,28 @@ class Broker:
         await self._app.flush()
         await streams.ensure(self._ask_app, self._bounds)
         await self._reconcile()
-        self._spawn(self._every(RECONCILE_S, self._reconcile))
-        if self._log_file is not None:
-            self._spawn(self._follow(self._log_file))
 
     async def close(self) -> None:
         """End everything this started."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
         for client in (self._sys, self._app):
             if client is not None:
                 await client.close()
+        self._app = self._sys = None
 
     def ready(self) -> tuple[bool, str]:
         """Whether the broker answers and keeps what devices send, and if not, why."""
         if self._app is None or not self._app.is_connected:
             return False, "the broker does not answer"
-        if self.storage_failed:
-            return False, "the broker could not write to its disk; it must be restarted once there is room"
+        if self.storage.state is StorageState.FAILED:
+            return False, "the broker could not write to its disk; it starts again once there is room"
+        if self.storage.state is StorageState.FULL:
+            return False, "what devices send is not taken on: as much as may wait for the intake waits"
         return True, f"{len(self.presence)} devices connected"
 
     async def missing(self) -> list[str]:
@@ -141,14 +167,17 @@ class Broker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         while True:
             await asyncio.sleep(seconds)
-            await work()
+            try:
+                await work()
+            except Exception:  # noqa: BLE001 (what is done now and then is done again)
+                _log.exception("a look at the broker failed")
 
     async def _mend(self) -> None:
         """After a reconnect: a broker that lost its disk has lost its streams."""
-        self.storage_failed = False
+        self.storage.reconnected()
         try:
             await streams.ensure(self._ask_app, self._bounds)
         except Unavailable as e:
@@ -319,20 +348,15 @@ class Broker:
         device = DeviceId(flood.device)
         await self._violated(device, None, "flood", f"{flood.messages} messages over its budget")
 
-    async def _follow(self, path: Path) -> None:
-        follower = LogFollower(path)
-        try:
-            while True:
-                for line in follower.read():
-                    if not isinstance(line, Denied):
-                        self.storage_failed = True
-                        continue
-                    whose = self.presence.whose(line.cid)
-                    if whose is not None:
-                        await self._violated(*whose, line.kind, line.subject)
-                await asyncio.sleep(LOG_POLL_S)
-        finally:
-            follower.close()
+    async def _read_log(self) -> None:
+        assert self._follower is not None  # noqa: S101 (started with one alone)
+        for line in self._follower.read():
+            if not isinstance(line, Denied):
+                self.storage.failed()
+                continue
+            whose = self.presence.whose(line.cid)
+            if whose is not None:
+                await self._violated(*whose, line.kind, line.subject)
 
     async def _violated(
         self,

@@ -129,7 +129,10 @@ def write(path: Path, settings: BrokerSettings, credentials: Credentials) -> Non
 
 
 def reload(pid_file: Path) -> None:
-    """Make the running broker read its configuration and certificates again (SIGHUP). Live connections stay.
+    """Make the running broker read its configuration and certificates again (SIGHUP).
+
+    Measured: nats-server ends every connection that an auth callout let in, so all devices connect again; our own
+    users stay. Wanted for a new server certificate or CA, not for anything more frequent.
 
     Raises Misconfigured when it does not run.
     """

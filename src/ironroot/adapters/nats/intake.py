@@ -210,10 +210,14 @@ class Intake:
 def _parse(subject: bytes) -> tuple[DeviceId, UpTopic | None] | None:
     """Whose message it is and on which topic; a topic of None is none of ours, all None is nobody's."""
     text = subject.decode(errors="replace")
+    parts = text.split(".")
+    if len(parts) < 3 or parts[0] != "d" or parts[2] != "up":
+        return None
     try:
-        return device_id(text.split(".")[1]), parse_up(text.replace(".", "/"))
-    except (Malformed, IndexError):
-        try:
-            return device_id(text.split(".")[1]), None
-        except (Malformed, IndexError):
-            return None
+        device = device_id(parts[1])
+    except Malformed:
+        return None
+    try:
+        return device, parse_up(text.replace(".", "/"))
+    except Malformed:
+        return device, None

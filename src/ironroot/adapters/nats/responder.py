@@ -35,7 +35,7 @@ from ironroot.domains.messaging.admission import decide, shown
 from ironroot.domains.messaging.model import Grant, Knock, Refusal
 from ironroot.domains.messaging.ports import Admission
 
-CONNECTS = Budget(burst=20, period_s=60)
+CONNECTS = Budget(burst=600, period_s=60)
 """Connects of one device per process: each may leave a session behind in the broker."""
 REPORTS = Budget(burst=50, period_s=1)
 ANSWER_S = 3.0
@@ -192,7 +192,7 @@ class Responder:
             answer = request.refused(e.error_code, self._credentials.issuer, now)
             self._report(request, knock, e)
         except Exception as e:  # noqa: BLE001 (whatever went wrong, the answer is no)
-            _log.exception("a connect could not be decided: refused")
+            _log.error("a connect could not be decided: refused", error=repr(e)[:300])  # no traceback: this may repeat
             answer = request.refused("fault", self._credentials.issuer, now)
             self._report(request, knock, Forbidden(type(e).__name__, code="fault"))
         if self._auth is not None:

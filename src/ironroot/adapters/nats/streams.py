@@ -18,7 +18,6 @@ from ironroot.adapters.nats.subjects import (
     INTAKE_CONSUMER,
     MESSAGES,
     MESSAGES_PREFIX,
-    UP,
 )
 from ironroot.core.errors import Unavailable
 
@@ -79,7 +78,11 @@ def stream_configs(bounds: StreamBounds) -> tuple[dict[str, Any], ...]:
 
 
 def consumer_configs() -> tuple[dict[str, Any], ...]:
-    """Who wants the messages: the intake all of them, the platform the events."""
+    """Who wants the messages: the intake all of them, the platform the events.
+
+    The intake's has no filter: with one, nats-server looks up every message by its subject, which made reading a
+    stream of 20,000 subjects three times slower (measured), and devices may publish upwards only anyway.
+    """
     common = {
         "ack_policy": "all",
         "deliver_policy": "all",
@@ -88,7 +91,7 @@ def consumer_configs() -> tuple[dict[str, Any], ...]:
         "num_replicas": 0,
     }
     return (
-        common | {"durable_name": INTAKE_CONSUMER, "filter_subject": f"{MESSAGES_PREFIX}{UP}"},
+        common | {"durable_name": INTAKE_CONSUMER},
         common | {"durable_name": EVENTS_CONSUMER, "filter_subject": f"{MESSAGES_PREFIX}{EVENT}"},
     )
 

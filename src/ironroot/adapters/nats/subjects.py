@@ -14,6 +14,9 @@ EVENT = "d.*.up.event"
 INTAKE_CONSUMER = "intake"
 EVENTS_CONSUMER = "events"
 
+PROBES = (f"{MESSAGES_PREFIX}ir.probe", "$MQTT.sess.ir-probe")
+"""Words the broker is asked to keep, to see whether it can: one in the messages, one in the sessions."""
+
 REFUSED = "ir.refused"
 """From the callout to the platform: a connect was refused."""
 DENY = "ir.deny"

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from fastapi import APIRouter
 
 from ironroot import __version__
+from ironroot.app.api import attention
 from ironroot.app.projections import Activity
 from ironroot.core.clock import Clock, rfc3339
 from ironroot.core.ids import DeviceId
@@ -21,14 +22,7 @@ from ironroot.trust.model import TrustState
 from ironroot.trust.service import Trust
 from ironroot.trust.tables import devices_in
 
-ATTENTION_KINDS = (
-    "access.refused",
-    "claim.refused",
-    "enrolment.refused",
-    "mqtt.refused",
-    "mqtt.violation",
-)
-MOST_ATTENTION = 20
+MOST_REFUSALS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,32 +136,13 @@ class Status:
         }
 
     async def _attention(self) -> list[dict[str, Any]]:
-        held = await self._inventory.devices(Filter(), None, MOST_ATTENTION, devices_in(TrustState.QUARANTINED))
+        now = self._clock.now()
+        held = await self._inventory.devices(Filter(), None, attention.MOST, devices_in(TrustState.QUARANTINED))
         decisions = await self._trust.decisions([d.id for d in held])
-        found: list[dict[str, Any]] = [
-            {
-                "device": device,
-                "severity": "high",
-                "text": "; ".join(r.text for r in decision.reasons),
-                "at": rfc3339(decision.since),
-            }
-            for device, decision in decisions.items()
-        ]
-        day_ago = self._clock.now() - timedelta(days=1)
-        for fact in await self._log.read(kinds=ATTENTION_KINDS, limit=MOST_ATTENTION, newest_first=True):
-            if fact.at < day_ago:
-                break
-            kind, _, name = fact.subject.partition("/")
-            why = ", ".join(str(v) for k, v in fact.body.items() if k not in {"suppressed", "personal"})
-            found.append(
-                {
-                    "device": name if kind == "device" else None,
-                    "severity": "medium",
-                    "text": f"{fact.kind}: {why} ({fact.actor})",
-                    "at": rfc3339(fact.at),
-                },
-            )
-        return found[:MOST_ATTENTION]
+        late = await self._trust.late(attention.MOST)
+        facts = await self._log.read(kinds=attention.KINDS, limit=MOST_REFUSALS, newest_first=True)
+        refusals = [f for f in facts if f.at > now - timedelta(days=1)]
+        return [item.show() for item in attention.items(decisions.values(), late, refusals, now)]
 
 
 def api_router(status: Status) -> APIRouter:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from ironroot.app.cli.shared import DEFAULT_DATA, Ca, Data, Json, Limit, Server, api, console, pairs, show, table
+from ironroot.app.cli.command import command
+from ironroot.app.cli.shared import CursorOption, Limit, console, pairs, table
+from ironroot.app.client import Api
 
 
 def register(app: typer.Typer) -> None:
@@ -17,6 +19,10 @@ def register(app: typer.Typer) -> None:
     user.command("list")(list_users)
     user.command("erase")(erase)
     app.add_typer(user, name="user")
+    session = typer.Typer(help="who is signed in at the console", no_args_is_help=True)
+    session.command("list")(list_sessions)
+    session.command("end")(end_session)
+    app.add_typer(session, name="session")
     apikey = typer.Typer(help="programs", no_args_is_help=True)
     apikey.command("create")(create_api_key)
     apikey.command("list")(list_api_keys)
@@ -24,95 +30,89 @@ def register(app: typer.Typer) -> None:
     app.add_typer(apikey, name="apikey")
 
 
+def _link(value: dict[str, Any]) -> None:
+    console.print(Text(value["link"]), soft_wrap=True)
+
+
+def _show(value: dict[str, Any]) -> None:
+    pairs(value.items())
+
+
+def _users(answer: dict[str, Any]) -> None:
+    rows = [(u["id"], u["name"], u["role"]) for u in answer["items"]]
+    table(["id", "name", "role"], rows, "nobody yet; `ironroot user link` invites the first")
+
+
+def _sessions(answer: dict[str, Any]) -> None:
+    rows = [(s["id"], s["user"]["name"], s["address"], s["last_seen_at"], s["expires_at"]) for s in answer["items"]]
+    table(["id", "user", "from", "last seen", "expires"], rows, "nobody is signed in")
+
+
+def _api_keys(answer: dict[str, Any]) -> None:
+    table(
+        ["id", "name", "role", "expires", "last used", "revoked"],
+        [(k["id"], k["name"], k["role"], k["expires_at"], k["last_used_at"], k["revoked_at"]) for k in answer["items"]],
+        "no API keys",
+    )
+
+
+@command(_link)
 def link(
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-    server: Server = None,
-    ca: Ca = None,
+    api: Api,
     name: Annotated[str, typer.Option("--name", help="for whom; made when new")] = "administrator",
     role: Annotated[
         str, typer.Option("--role", help="administrator, operator or read-only, for somebody new")
     ] = "administrator",
-) -> None:
+) -> Any:
     """A link that signs in once at the console. Nobody has a default password here."""
-    with api(data, server, ca, json=json) as calls:
-        answer = calls.call("POST", "/users/link", {"name": name, "role": role})
-    show(answer, json=json, human=lambda value: console.print(Text(value["link"]), soft_wrap=True))
+    return api.call("POST", "/users/link", {"name": name, "role": role})
 
 
-def list_users(
-    data: Data = DEFAULT_DATA, json: Json = False, server: Server = None, ca: Ca = None, limit: Limit = 100
-) -> None:
+@command(_users)
+def list_users(api: Api, limit: Limit = 100, cursor: CursorOption = None) -> Any:
     """People who may sign in."""
-    with api(data, server, ca, json=json) as calls:
-        answer = calls.call("GET", "/users", limit=limit)
-    show(
-        answer,
-        json=json,
-        human=lambda value: table(
-            ["id", "name", "role"],
-            [(u["id"], u["name"], u["role"]) for u in value["items"]],
-            "nobody yet; `ironroot user link` invites the first",
-        ),
-    )
+    return api.call("GET", "/users", limit=limit, cursor=cursor)
 
 
-def erase(
-    user: Annotated[str, typer.Argument(metavar="USER", help="user id")],
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-    server: Server = None,
-    ca: Ca = None,
-) -> None:
-    """Erase a person: sessions end, and the key that their personal fields in the record are encrypted under is destroyed."""
-    with api(data, server, ca, json=json) as calls:
-        calls.call("DELETE", f"/users/{user}")
-    show({"id": user, "erased": True}, json=json, human=lambda value: pairs(value.items()))
+@command(_show)
+def erase(api: Api, user: Annotated[str, typer.Argument(metavar="USER", help="user id")]) -> Any:
+    """Erase a person: sessions end, and the key of what the record holds about them is destroyed."""
+    api.call("DELETE", f"/users/{user}")
+    return {"id": user, "erased": True}
 
 
+@command(_sessions)
+def list_sessions(api: Api, limit: Limit = 100, cursor: CursorOption = None) -> Any:
+    """Sessions that still work."""
+    return api.call("GET", "/sessions", limit=limit, cursor=cursor)
+
+
+@command(_show)
+def end_session(api: Api, session: Annotated[str, typer.Argument(metavar="SESSION", help="session id")]) -> Any:
+    """End a session at once."""
+    api.call("DELETE", f"/sessions/{session}")
+    return {"id": session, "ended": True}
+
+
+@command(_show)
 def create_api_key(
+    api: Api,
     name: Annotated[str, typer.Option("--name", help="what it is for")],
     role: Annotated[str, typer.Option("--role", help="administrator, operator or read-only")],
     expires: Annotated[str, typer.Option("--expires", help="lives for 12h, 30d; at most 366d")] = "90d",
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-    server: Server = None,
-    ca: Ca = None,
-) -> None:
+) -> Any:
     """A key for a program. It is shown this one time."""
-    with api(data, server, ca, json=json) as calls:
-        answer = calls.call("POST", "/apikeys", {"name": name, "role": role, "expires": expires})
-    show(answer, json=json, human=lambda value: pairs(value.items()))
+    return api.call("POST", "/apikeys", {"name": name, "role": role, "expires": expires})
 
 
-def list_api_keys(
-    data: Data = DEFAULT_DATA, json: Json = False, server: Server = None, ca: Ca = None, limit: Limit = 100
-) -> None:
+@command(_api_keys)
+def list_api_keys(api: Api, limit: Limit = 100, cursor: CursorOption = None) -> Any:
     """API keys; never their secrets."""
-    with api(data, server, ca, json=json) as calls:
-        answer = calls.call("GET", "/apikeys", limit=limit)
-    show(
-        answer,
-        json=json,
-        human=lambda value: table(
-            ["id", "name", "role", "expires", "last used", "revoked"],
-            [
-                (k["id"], k["name"], k["role"], k["expires_at"], k["last_used_at"], k["revoked_at"])
-                for k in value["items"]
-            ],
-            "no API keys",
-        ),
-    )
+    return api.call("GET", "/apikeys", limit=limit, cursor=cursor)
 
 
-def revoke_api_key(
-    key: Annotated[str, typer.Argument(metavar="ID")],
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-    server: Server = None,
-    ca: Ca = None,
-) -> None:
+@command(_show)
+def revoke_api_key(api: Api, key: Annotated[str, typer.Argument(metavar="ID")]) -> Any:
     """End an API key at once."""
-    with api(data, server, ca, json=json) as calls:
-        calls.call("DELETE", f"/apikeys/{key}")
-    show({"id": key, "revoked": True}, json=json, human=lambda value: pairs(value.items()))
+    api.call("DELETE", f"/apikeys/{key}")
+    return {"id": key, "revoked": True}

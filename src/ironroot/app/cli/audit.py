@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
 import sys
 from pathlib import Path
@@ -11,19 +10,22 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from ironroot.app.cli.command import command
 from ironroot.app.cli.shared import (
     DEFAULT_DATA,
     Ca,
+    CursorOption,
     Data,
     Json,
     Limit,
     Server,
     api,
     console,
+    facts,
     failing,
     show,
-    table,
 )
+from ironroot.app.client import Api
 from ironroot.core.errors import Misconfigured
 from ironroot.verify import factlog
 from ironroot.verify.note import VerifierKey
@@ -39,29 +41,19 @@ def register(app: typer.Typer) -> None:
     app.add_typer(audit, name="audit")
 
 
+@command(facts)
 def list_facts(
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-    server: Server = None,
-    ca: Ca = None,
+    api: Api,
     after: Annotated[int | None, typer.Option("--after", help="only facts after this number, oldest first")] = None,
     kind: Annotated[str | None, typer.Option("--kind", help="only this kind: certificate.revoked, ...")] = None,
     subject: Annotated[str | None, typer.Option("--subject", help="only about this: device/ID, user/ID, ...")] = None,
     actor: Annotated[str | None, typer.Option("--actor", help="only what this one did")] = None,
     limit: Limit = 50,
-) -> None:
+    cursor: CursorOption = None,
+) -> Any:
     """The latest facts, newest first."""
-    with api(data, server, ca, json=json) as calls:
-        answer = calls.call("GET", "/facts", after=after, kind=kind, subject=subject, actor=actor, limit=limit)
-    show(answer, json=json, human=_facts)
-
-
-def _facts(answer: dict[str, Any]) -> None:
-    table(
-        ["fact", "at", "kind", "subject", "actor", "body"],
-        [(f["seq"], f["at"], f["kind"], f["subject"], f["actor"], jsonlib.dumps(f["body"])) for f in answer["items"]],
-        "no facts yet",
-    )
+    wanted = {"after": after, "kind": kind, "subject": subject, "actor": actor}
+    return api.call("GET", "/facts", **wanted, limit=limit, cursor=cursor)
 
 
 def export(

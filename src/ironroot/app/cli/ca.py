@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from ironroot.app.cli.command import command
 from ironroot.app.cli.shared import (
     DEFAULT_DATA,
     Ca,
@@ -24,6 +25,7 @@ from ironroot.app.cli.shared import (
     show,
     table,
 )
+from ironroot.app.client import Api
 
 
 def register(app: typer.Typer) -> None:
@@ -40,19 +42,30 @@ def register(app: typer.Typer) -> None:
     app.add_typer(cert, name="cert")
 
 
-def list_cas(data: Data = DEFAULT_DATA, json: Json = False, server: Server = None, ca: Ca = None) -> None:
-    """The hierarchy: root and issuing authorities."""
-    with api(data, server, ca, json=json) as calls:
-        answer = calls.call("GET", "/ca")
-    show(
-        answer,
-        json=json,
-        human=lambda value: table(
-            ["name", "role", "issued by", "until", "fingerprint"],
-            [(c["name"], c["role"], c["issuer"], c["not_after"][:10], c["fingerprint"]) for c in value["items"]],
-            "no authority yet; `ironroot up` creates it",
-        ),
+def _show(value: dict[str, Any]) -> None:
+    pairs(value.items())
+
+
+def _cas(answer: dict[str, Any]) -> None:
+    table(
+        ["name", "role", "issued by", "until", "fingerprint"],
+        [(c["name"], c["role"], c["issuer"], c["not_after"][:10], c["fingerprint"]) for c in answer["items"]],
+        "no authority yet; `ironroot up` creates it",
     )
+
+
+def _certificates(answer: dict[str, Any]) -> None:
+    table(
+        ["serial", "device", "status", "until"],
+        [(c["serial"], c["device"], c["status"], c["not_after"]) for c in answer["items"]],
+        "no certificates",
+    )
+
+
+@command(_cas)
+def list_cas(api: Api) -> Any:
+    """The hierarchy: root and issuing authorities."""
+    return api.call("GET", "/ca")
 
 
 def export(
@@ -101,52 +114,29 @@ def trust(
         raise typer.Exit(1)
 
 
+@command(_certificates)
 def list_certificates(
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-    server: Server = None,
-    ca: Ca = None,
+    api: Api,
     device: Annotated[str | None, typer.Option("--device", help="only of this device")] = None,
     status: Annotated[str | None, typer.Option("--status", help="valid, revoked or expired")] = None,
     limit: Limit = 100,
     cursor: CursorOption = None,
-) -> None:
-    """Certificates issued to devices."""
-    with api(data, server, ca, json=json) as calls:
-        answer = calls.call("GET", "/certificates", device=device, status=status, limit=limit, cursor=cursor)
-    show(
-        answer,
-        json=json,
-        human=lambda value: table(
-            ["serial", "device", "status", "until"],
-            [(c["serial"], c.get("device"), c["status"], c["not_after"]) for c in value["items"]],
-            "no certificates",
-        ),
-    )
+) -> Any:
+    """Certificates issued here."""
+    return api.call("GET", "/certificates", device=device, status=status, limit=limit, cursor=cursor)
 
 
-def show_certificate(
-    serial: Annotated[str, typer.Argument()],
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-    server: Server = None,
-    ca: Ca = None,
-) -> None:
+@command(_show)
+def show_certificate(api: Api, serial: Annotated[str, typer.Argument(help="serial or fingerprint")]) -> Any:
     """One certificate."""
-    with api(data, server, ca, json=json) as calls:
-        answer: dict[str, Any] = calls.call("GET", f"/certificates/{serial}")
-    show(answer, json=json, human=lambda value: pairs(value.items()))
+    return api.call("GET", f"/certificates/{serial}")
 
 
+@command(_show)
 def revoke_certificate(
-    serial: Annotated[str, typer.Argument()],
+    api: Api,
+    serial: Annotated[str, typer.Argument(help="serial or fingerprint")],
     reason: Annotated[str, typer.Option("--reason", help="RFC 5280: keyCompromise, superseded, ...")],
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-    server: Server = None,
-    ca: Ca = None,
-) -> None:
+) -> Any:
     """Revoke one certificate."""
-    with api(data, server, ca, json=json) as calls:
-        answer = calls.call("POST", f"/certificates/{serial}/revoke", {"reason": reason})
-    show(answer, json=json, human=lambda value: pairs(value.items()))
+    return api.call("POST", f"/certificates/{serial}/revoke", {"reason": reason})

@@ -94,6 +94,23 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) 
         console.print(Text(empty, style="dim"))
 
 
+def facts(answer: dict[str, Any]) -> None:
+    """Print facts: a line of what, about whom, by whom, and below it the details."""
+    for fact in answer["items"]:
+        at = fact["at"][:19].replace("T", " ")
+        head = Text(f"{fact['seq']:>6}  {at}  ") + Text(fact["kind"], style="bold")
+        console.print(head + Text(f"  {fact['subject']}  by {fact['actor']}"), soft_wrap=True)
+        body = "  ".join(
+            f"{key}={value}" for key, value in fact["body"].items() if key != "personal" and value is not None
+        )
+        if body:
+            console.print(Text(f"        {body}", style="dim"), soft_wrap=True)
+    if not answer["items"]:
+        console.print(Text("no facts yet", style="dim"))
+    elif answer["next"]:
+        console.print(Text(f"more: --cursor {answer['next']}", style="dim"))
+
+
 def pairs(rows: Iterable[tuple[str, object]]) -> None:
     """Print names with their values."""
     listed = Table(box=None, pad_edge=False, show_header=False)

@@ -27,7 +27,7 @@ def fleet(
 ) -> None:
     """Enrol and run a fleet against the platform on this host, until stopped (Ctrl-C)."""
     from ironroot.app.datadir import locate  # noqa: PLC0415 (this command alone needs it)
-    from ironroot.simulator import main as simulator  # noqa: PLC0415 (as above)
+    from ironroot.simulator.main import main as run  # noqa: PLC0415 (as above)
 
     with failing(json=json):
         running = locate(data)
@@ -42,4 +42,4 @@ def fleet(
     argv += ["--server", f"https://localhost:{running.ports['devices']}"]
     argv += ["--mqtt", f"localhost:{running.ports['mqtt']}"]
     argv += ["--host-socket", str(running.host_socket)] + (["--churn"] if churn else [])
-    raise typer.Exit(simulator.main(argv))
+    raise typer.Exit(run(argv))

@@ -34,7 +34,6 @@ from ironroot.app.platform.doorkeeper import Doorkeeper
 from ironroot.app.platform.facts import PlatformStarted, PlatformStopped
 from ironroot.app.platform.health import Live
 from ironroot.app.platform.material import DoorMaterial, Site
-from ironroot.app.platform.repair import mend_broker
 from ironroot.app.supervisor import options as run_options
 from ironroot.app.supervisor.notify import inherited, tell
 from ironroot.core.errors import Fault, IronrootError, Unavailable
@@ -83,7 +82,14 @@ async def _run(data: DataDir, runtime: Path) -> None:
     site = Site(runtime, data.logs, data.jetstream, options.nats_port)
     credentials = _credentials(runtime / "nats.json", site.nats_port)
     bounds = StreamBounds(config.messaging.stream_bytes)
-    broker = Broker(credentials, clock, bounds=bounds, log_file=site.broker_log)
+    broker = Broker(
+        credentials,
+        clock,
+        bounds=bounds,
+        log_file=site.broker_log,
+        store=site.jetstream,
+        pid_file=site.nats_pid,
+    )
     async with open_core(data, config, broker) as core:
         doors = DoorMaterial(site, core, credentials)
         await doors.write()
@@ -128,7 +134,6 @@ async def _serve(
                 ("events", Events(credentials, core.messaging.on_event).run()),
                 ("courier", core.courier.run()),
                 ("command expiry", core.messaging.run_expiry()),
-                ("broker repair", mend_broker(broker, doors.site.nats_pid, doors.site.jetstream)),
             )
         ]
         if not stop.is_set():
