@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -44,6 +45,15 @@ def run() -> Iterator[Run]:
         process.terminate()
         process.communicate(timeout=20)
         assert process.returncode == 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled() -> None:
+    """Byte code as an installation on a device has it: compiling at the first start costs megabytes for as long."""
+    wanted = "ironroot.agent", "ironroot.core", "ironroot.wire", "cryptography", "paho", "cffi", "pycparser"
+    found = [importlib.util.find_spec(name) for name in wanted]
+    folders = [str(Path(spec.origin).parent) for spec in found if spec is not None and spec.origin is not None]
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *folders], check=True, stdout=subprocess.DEVNULL)
 
 
 def read_until(process: subprocess.Popen[bytes], words: bytes) -> bytes:
@@ -91,9 +101,6 @@ def test_a_usage_error_costs_no_cryptography() -> None:
 
 def test_memory_and_start_of_a_connected_agent(pki: Pki, broker: Broker, tmp_path: Path, run: Run) -> None:
     state = pki.enrolled(tmp_path / "state", "meter-1", broker.port - 1)
-    read_until(first := run(state.directory), b"connected to")  # compiles byte code where it is missing
-    first.terminate()
-    first.communicate(timeout=20)
     began = time.perf_counter()
     process = run(state.directory)
     read_until(process, b"connected to")

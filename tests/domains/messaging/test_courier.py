@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from ironroot.core.errors import Unavailable
+from ironroot.domains.messaging import tables
 from ironroot.store.engine import Store
 from tests.domains.messaging.world import CAMERA, HOST, METER, World
 
@@ -86,3 +88,20 @@ async def test_many_devices_are_told_in_turns(world: World) -> None:
         world.connect(device)
     world.clock.advance(timedelta(seconds=2))
     assert [await world.courier.tick() for _ in range(4)] == [64, 64, 22, 0]
+
+
+async def test_what_is_wanted_while_the_courier_reads_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.connect(METER)
+    outstanding = tables.outstanding
+
+    async def slowly(*args: Any) -> Any:
+        found = await outstanding(*args)
+        monkeypatch.undo()
+        await world.messaging.set_config(METER, {}, HOST)
+        return found
+
+    monkeypatch.setattr(tables, "outstanding", slowly)
+    assert await step(world, 2) == 0
+    assert await step(world, 0) == 1

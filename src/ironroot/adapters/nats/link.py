@@ -30,6 +30,9 @@ class Message(NamedTuple):
     payload: bytes
 
 
+_new = tuple.__new__
+
+
 class Link(asyncio.Protocol):
     """One connection. `on_messages` is called with all messages of a chunk, in order; it must not block."""
 
@@ -174,16 +177,15 @@ class Link(asyncio.Protocol):
                 break
             if start + total + 2 > end:
                 break
-            head = int(parts[-2]) if word == b"HMSG" else 0
-            extra = len(parts) - (5 if word == b"HMSG" else 4)
+            if word == b"HMSG":
+                body = start + int(parts[-2])
+                reply = parts[3] if len(parts) == 6 else b""
+            else:
+                body = start
+                reply = parts[3] if len(parts) == 5 else b""
+            # The tuple made directly: NamedTuple's own constructor costs as much as the rest of the line.
             messages.append(
-                Message(
-                    parts[1],
-                    int(parts[2]),
-                    parts[3] if extra else b"",
-                    buffer[start : start + head],
-                    buffer[start + head : start + total],
-                )
+                _new(Message, (parts[1], int(parts[2]), reply, buffer[start:body], buffer[body : start + total]))
             )
             position = start + total + 2
         self._rest = buffer[position:]

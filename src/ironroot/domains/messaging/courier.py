@@ -59,13 +59,21 @@ class Courier:
         heappush(self._queue, (due, device))
         self._changed.set()
 
-    def _due(self, now: float) -> list[DeviceId]:
-        due: list[DeviceId] = []
+    def _take(self, now: float) -> dict[DeviceId, int]:
+        """The devices that are due, and how often each was told. They are forgotten here: whoever is woken while we
+        speak is put anew, and that must not be mistaken for what we took.
+        """
+        due: dict[DeviceId, int] = {}
         while self._queue and self._queue[0][0] <= now and len(due) < MOST_DEVICES:
             at, device = heappop(self._queue)
-            if self._next.get(device, (None, 0))[0] == at and device not in due:
-                due.append(device)
+            if self._next.get(device, (None, 0))[0] == at:
+                due[device] = self._next.pop(device)[1]
         return due
+
+    def _again(self, device: DeviceId, due: float, sends: int) -> None:
+        """Put a device back, unless it was woken meanwhile or is gone."""
+        if device not in self._next and self._downlink.connected(device):
+            self._put(device, due, sends)
 
     def next_due(self) -> float | None:
         """The monotonic time of the next word; None while nobody waits."""
@@ -75,16 +83,16 @@ class Courier:
         """Say what is due now, to at most 64 devices. Returns how many messages were published. A device with nothing
         outstanding is forgotten until it connects or something new comes up.
         """
-        due = self._due(self._clock.monotonic())
+        due = self._take(self._clock.monotonic())
         if not due:
             return 0
         try:
             async with self._store.read() as conn:
-                configs, commands = await tables.outstanding(conn, due, self._clock.now(), MOST_COMMANDS)
+                configs, commands = await tables.outstanding(conn, list(due), self._clock.now(), MOST_COMMANDS)
         except Fault as e:
             _log.warning("what devices are to hear cannot be read", error=e.message)
-            for device in due:
-                self._put(device, self._clock.monotonic() + FIRST_S, self._next[device][1])
+            for device, sends in due.items():
+                self._again(device, self._clock.monotonic() + FIRST_S, sends)
             return 0
         waiting: set[DeviceId] = set()
         sent = 0
@@ -97,14 +105,9 @@ class Courier:
             order = wire.Command(command.id, command.name, command.args, command.expires_at)
             sent += await self._send(command.device, "command", order)
         now = self._clock.monotonic()
-        for device in due:
-            found = self._next.get(device)
-            if found is None or found[0] > now:
-                continue  # disconnected, or woken again, while we spoke
-            if device in waiting:
-                self._put(device, now + wait_s(found[1] + 1), found[1] + 1)
-            else:
-                del self._next[device]
+        for device in waiting:
+            sends = due[device] + 1
+            self._again(device, now + wait_s(sends), sends)
         return sent
 
     async def _send(self, device: DeviceId, topic: str, message: wire.DesiredConfig | wire.Command) -> int:

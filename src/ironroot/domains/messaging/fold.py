@@ -12,10 +12,13 @@ from datetime import UTC, datetime, timedelta
 from json import dumps
 from typing import Literal
 
+import msgspec
+
+from ironroot.core.clock import instant
 from ironroot.core.errors import Refused
 from ironroot.core.ids import DeviceId
 from ironroot.wire.messages import Value, parse_report, parse_sample
-from ironroot.wire.topics import MAX_TELEMETRY_NAMES, Up, UpTopic
+from ironroot.wire.topics import MAX_PAYLOAD_BYTES, MAX_TELEMETRY_NAMES, Up, UpTopic
 
 BUCKET_S = 300
 MINUTE_S = 60
@@ -117,33 +120,58 @@ class Fold:
         self.per_second[device, second] += 1
 
     def _sample(self, device: DeviceId, name: str, payload: bytes, received: datetime, names: set[str]) -> None:
-        sample = parse_sample(payload)
+        value, claimed = parsed(payload)
         if name not in names:
             if len(names) >= MAX_TELEMETRY_NAMES:
                 self.rejected[device, "names"] += 1
                 return
             names.add(name)
-        at = believed(sample.at, received, self.history)
+        at = received if claimed is None else believed(claimed, received, self.history)
         known = self.latest.get((device, name))
         if known is None or at >= known[1]:
-            self.latest[device, name] = (sample.value, at)
-        if isinstance(sample.value, bool) or not isinstance(sample.value, int | float):
+            self.latest[device, name] = (value, at)
+        if isinstance(value, bool | str):
             return
-        value = float(sample.value)
-        if abs(value) > LARGEST:
+        measured = float(value)
+        if abs(measured) > LARGEST:
             return
         key = (device, name, int(at.timestamp() // BUCKET_S) * BUCKET_S)
         rollup = self.rollups.get(key)
         if rollup is None:
-            self.rollups[key] = Rollup(1, value, value, value, value, at)
+            self.rollups[key] = Rollup(1, measured, measured, measured, measured, at)
         else:
-            rollup.add(value, at)
+            rollup.add(measured, at)
 
     def _report(self, device: DeviceId, payload: bytes, at: datetime) -> None:
         body = dumps(parse_report(payload), separators=(",", ":"), allow_nan=False)
         _, before = self.reports.get(device, (at, ""))
         self.reports[device] = (at, body)
         self.report_bytes += len(body) - len(before)
+
+
+class _Number(msgspec.Struct, forbid_unknown_fields=True):
+    value: int | float
+    at: str | None = None
+
+
+_number = msgspec.json.Decoder(int | float | _Number).decode
+
+
+def parsed(payload: bytes) -> tuple[Value, datetime | None]:
+    """What `wire.messages.parse_sample` says of a payload, and raises; a number, the common case, for a third of the
+    price.
+    """
+    if len(payload) <= MAX_PAYLOAD_BYTES:
+        try:
+            found = _number(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            pass
+        else:
+            value, at = (found.value, found.at) if isinstance(found, _Number) else (found, None)
+            if isinstance(value, float) or -(2**63) < value < 2**63:
+                return value, None if at is None else instant(at)
+    sample = parse_sample(payload)
+    return sample.value, sample.at
 
 
 def believed(claimed: datetime | None, received: datetime, history: timedelta) -> datetime:
