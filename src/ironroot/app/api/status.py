@@ -54,8 +54,8 @@ class Health(Protocol):
         """Each door."""
         ...
 
-    def ready(self, doors: Mapping[str, Door]) -> bool:
-        """Whether all that was asked for at the start is there."""
+    def ready(self, doors: Mapping[str, Door], blocked: int) -> bool:
+        """Whether all that was asked for at the start is there; `blocked` devices may not connect."""
         ...
 
     def warnings(self) -> Sequence[HealthWarning]:
@@ -102,7 +102,7 @@ class Status:
         by_trust = await self._trust.counts()
         head = await self._log.head()
         return {
-            "ready": self._health.ready(doors),
+            "ready": self._health.ready(doors, by_trust[TrustState.REVOKED] + by_trust[TrustState.QUARANTINED]),
             "version": __version__,
             "doors": {name: door.show() for name, door in doors.items()},
             "devices": {

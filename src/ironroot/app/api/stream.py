@@ -80,27 +80,27 @@ class Stream:
     async def events(self, principal: Principal, after: int | None) -> AsyncIterator[bytes]:
         """Events for `principal`, until its credential ends."""
         out: asyncio.Queue[bytes] = asyncio.Queue(MOST_WAITING)
-        facts = Permission.FACT_READ in principal.permissions
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._devices(out)), group.create_task(self._pulses(out))]
-            if facts:
-                tasks.append(group.create_task(self._facts(out, after)))
-            try:
-                yield b": listening\n\n"
-                checked = asyncio.get_running_loop().time()
-                while True:
-                    try:
-                        yield await asyncio.wait_for(out.get(), CHECK_S)
-                    except TimeoutError:
-                        yield b": still here\n\n"
-                    now = asyncio.get_running_loop().time()
-                    if now - checked >= CHECK_S:
-                        checked = now
-                        if not await self._still_good(principal):
-                            return
-            finally:
-                for task in tasks:
-                    task.cancel()
+        sources = [self._devices(out), self._pulses(out)]
+        if Permission.FACT_READ in principal.permissions:
+            sources.append(self._facts(out, after))
+        tasks = [asyncio.ensure_future(source) for source in sources]
+        loop = asyncio.get_running_loop()
+        checked = loop.time()
+        try:
+            yield b": listening\n\n"
+            while not any(task.done() for task in tasks):
+                try:
+                    yield await asyncio.wait_for(out.get(), CHECK_S)
+                except TimeoutError:
+                    yield b": still here\n\n"
+                if loop.time() - checked >= CHECK_S:
+                    checked = loop.time()
+                    if not await self._still_good(principal):
+                        return
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _facts(self, out: asyncio.Queue[bytes], after: int | None) -> None:
         async with self._log.subscribe(after) as items:

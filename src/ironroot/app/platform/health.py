@@ -15,6 +15,7 @@ from ironroot.core.ids import DeviceId
 from ironroot.eventlog.log import EventLog
 
 LOOK_S = 1.0
+FLEET_S = 120.0
 
 
 class Stopped:
@@ -27,7 +28,7 @@ class Stopped:
             for name in ("console", "devices", "mqtt", "plain")
         }
 
-    def ready(self, doors: Mapping[str, Door]) -> bool:
+    def ready(self, doors: Mapping[str, Door], blocked: int) -> bool:  # noqa: ARG002 (the protocol's)
         """No."""
         return all(door.ready for door in doors.values())
 
@@ -54,6 +55,7 @@ class Live:
         self._config = config
         self._clock = clock
         self._fleet = fleet
+        self._patience = clock.monotonic() + FLEET_S
         self._looked = -1.0
         self._doors: Mapping[str, Door] = {}
         self._turn = asyncio.Lock()
@@ -82,9 +84,11 @@ class Live:
             "plain": Door(f"{address}:{ports[5]}", front, http),
         }
 
-    def ready(self, doors: Mapping[str, Door]) -> bool:
-        """Every door serves, the record is whole, and the simulated fleet, where one was asked for, came up once."""
-        if len(self._broker.presence) >= self._fleet:
+    def ready(self, doors: Mapping[str, Door], blocked: int) -> bool:
+        """Every door serves, the record is whole, and the simulated fleet, where one was asked for, came up once:
+        all of it that may, or what did within two minutes.
+        """
+        if len(self._broker.presence) >= self._fleet - blocked or self._clock.monotonic() > self._patience:
             self._fleet = 0
         return all(door.ready for door in doors.values()) and self._log.integrity.problem is None and self._fleet == 0
 

@@ -122,8 +122,8 @@ async def _serve(
                 ("fact log", core.log.run()),
                 ("trust review", core.trust.run()),
                 ("refusals", core.refusals.run()),
-                ("doors", servers[0].serve([inherited("api")])),
-                ("host", servers[1].serve([inherited("host")])),
+                ("doors", _served(servers[0], "api")),
+                ("host", _served(servers[1], "host")),
                 ("door certificates", doors.run()),
             )
         ]
@@ -149,6 +149,13 @@ async def _serve(
     with suppress(Fault):
         await core.refusals.report()
         await core.log.settle()
+
+
+async def _served(server: Server, name: str) -> None:
+    """Serve on the socket of that name until told to stop. Raises Fault when the server ends by itself."""
+    await server.serve([inherited(name)])
+    if not server.should_exit:
+        raise Fault(f"the server on {name}.sock ended by itself")
 
 
 async def _connect(broker: Broker, stop: asyncio.Event) -> None:
