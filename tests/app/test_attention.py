@@ -44,6 +44,13 @@ def test_the_worst_comes_first() -> None:
     assert found[-1].device is None
 
 
+def test_a_refused_claim_is_told_in_words() -> None:
+    (stolen,) = items([], {}, [fact(1, "claim.refused", "device/meter-1", code="claim")], NOW)
+    assert stolen.text == "a claim that is not its own was shown for it (from 10.0.0.9)"
+    (again,) = items([], {}, [fact(1, "claim.refused", "device/meter-1", code="claim-used")], NOW)
+    assert "used before" in again.text
+
+
 def test_bounded() -> None:
     refusals = [fact(n, "claim.refused", f"device/d{n}", code="claim") for n in range(60, 0, -1)]
     assert len(items([], {}, refusals, NOW)) == MOST

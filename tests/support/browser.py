@@ -70,9 +70,20 @@ class Watched:
         return float(await self.page.evaluate("window.__watched.shift"))
 
     async def axe(self) -> list[Finding]:
-        """What axe-core finds on the page as it stands: WCAG 2.2 A and AA, and its best practices."""
-        await self.page.evaluate(_axe_source() + ";0")
+        """What axe-core finds on the page as it stands: WCAG 2.2 A and AA, and its best practices.
+
+        The window is as high as the page meanwhile: a button half below the strip at the foot is one that scrolls.
+        """
+        if not await self.page.evaluate("'axe' in window"):
+            await self.page.evaluate(_axe_source() + ";0")
+        window = self.page.viewport_size
+        assert window is not None
+        whole = int(await self.page.evaluate("document.documentElement.scrollHeight"))
+        if whole > window["height"]:
+            await self.page.set_viewport_size({"width": window["width"], "height": whole})
         result: dict[str, Any] = await self.page.evaluate("rules => axe.run(document, { runOnly: rules })", RULES)
+        if whole > window["height"]:
+            await self.page.set_viewport_size(window)
         return [
             Finding(v["id"], v["impact"], tuple(" ".join(map(str, n["target"])) for n in v["nodes"][:5]))
             for v in result["violations"]
@@ -84,9 +95,10 @@ class Watched:
 
     async def assert_sound(self, where: str) -> None:
         """The page has done nothing against its policy, thrown nothing, and everybody can use it."""
-        assert await self.violations() == [], where
-        assert self.errors == [], where
-        assert await self.axe() == [], where
+        violations, findings = await self.violations(), await self.axe()
+        assert violations == [], f"{where}: {violations}"
+        assert self.errors == [], f"{where}: {self.errors}"
+        assert findings == [], f"{where}: {findings}"
         assert await self.overflow() <= 0, f"{where}: wider than its window"
 
 

@@ -156,8 +156,13 @@ export interface Attention {
   /** Null where it is about no device, such as a refused sign-in. */
   device: string | null;
   severity: "high" | "medium";
+  kind: string;
   text: string;
   at: Instant;
+  /** The newest behind it, where it is a fact. */
+  fact: number | null;
+  /** How often within a day; what is said is the newest. */
+  count: number;
 }
 
 export interface Overview {

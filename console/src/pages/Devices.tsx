@@ -35,21 +35,21 @@ export function Devices() {
   const box = useRef<HTMLInputElement>(null);
   const [adding, setAdding] = useState(false);
   const noClaim = useWhyNot("claim.create");
-  const trail = useRef<(string | undefined)[]>([]);
+  const before = useRef(new Map<string, string | undefined>()); // which page led to a page, also after the browser's Back
 
   const change = (part: Partial<typeof search>) => {
-    trail.current = [];
+    before.current.clear();
     void navigate({ to: "/devices", search: { ...search, cursor: undefined, ...part }, replace: true });
   };
   const isFiltered = Boolean(search.q || search.trust || search.type || search.group || search.connected);
   const next = () => {
     if (!data?.next || isPlaceholderData) return;
-    trail.current.push(search.cursor);
+    before.current.set(data.next, search.cursor);
     void navigate({ to: "/devices", search: { ...search, cursor: data.next } });
   };
   const previous = () => {
     if (!search.cursor) return;
-    void navigate({ to: "/devices", search: { ...search, cursor: trail.current.pop() } });
+    void navigate({ to: "/devices", search: { ...search, cursor: before.current.get(search.cursor) } });
   };
 
   const move = (step: number) => {
@@ -155,7 +155,7 @@ export function Devices() {
           )}
         </span>
         <Button icon="left" whyNot={search.cursor ? undefined : "This is the first page."} onClick={previous}>
-          {search.cursor && trail.current.length === 0 ? "First page" : "Previous"}
+          {search.cursor && !before.current.has(search.cursor) ? "First page" : "Previous"}
         </Button>
         <Button icon="right" whyNot={data?.next ? undefined : "This is the last page."} onClick={next}>
           Next

@@ -15,7 +15,6 @@ import { ProblemNote } from "../ui/Problem";
 import { Sparkline } from "../ui/Sparkline";
 import { Ago } from "../ui/Time";
 import { TrustBar } from "../ui/Trust";
-import { kindWord } from "../words";
 import { PageHead } from "./Title";
 
 export function Overview() {
@@ -65,7 +64,7 @@ export function Overview() {
           </Panel>
         </div>
         <div className="column">
-          <Panel title="Needs attention" aside={data && data.attention.length > 0 ? count(once(data.attention).length) : undefined} flush className="attention-panel">
+          <Panel title="Needs attention" aside={data && data.attention.length > 0 ? count(data.attention.length) : undefined} flush className="attention-panel">
             {data ? <AttentionList items={data.attention} /> : <Skeleton lines={5} />}
           </Panel>
           <Panel title="Device types" flush>
@@ -165,18 +164,6 @@ function Readouts({ data }: { data: OverviewData | undefined }) {
   );
 }
 
-/** The same about the same device is said once, with how often; the newest comes first in `items`. */
-function once(items: Attention[]): (Attention & { times: number })[] {
-  const said = new Map<string, Attention & { times: number }>();
-  for (const item of items) {
-    const key = `${item.device} ${item.text}`;
-    const before = said.get(key);
-    if (before) before.times += 1;
-    else said.set(key, { ...item, times: 1 });
-  }
-  return [...said.values()];
-}
-
 function AttentionList({ items }: { items: Attention[] }) {
   if (items.length === 0) {
     return (
@@ -187,8 +174,8 @@ function AttentionList({ items }: { items: Attention[] }) {
   }
   return (
     <ul className="attention">
-      {once(items).map(({ times, ...item }) => (
-        <li key={`${item.device} ${item.text} ${item.at}`} className={item.severity}>
+      {items.map((item) => (
+        <li key={`${item.kind} ${item.device} ${item.fact}`} className={item.severity}>
           <span className="severity">
             <Icon name={item.severity === "high" ? "warning" : "info"} />
             <span className="sr-only">{item.severity === "high" ? "High:" : "Medium:"}</span>
@@ -203,12 +190,12 @@ function AttentionList({ items }: { items: Attention[] }) {
                 </Link>
               )}{" "}
               <span className="faint">
-                {times > 1 && `${count(times)} times, `}
+                {item.count > 1 && `${count(item.count)} times, `}
                 <Ago at={item.at} />
               </span>
             </p>
             <p className="attention-text">
-              <Prose text={sentence(item.text.replace(/^[a-z]+\.[a-z]+(?=: )/, kindWord))} />
+              <Prose text={sentence(item.text)} />
             </p>
           </div>
         </li>

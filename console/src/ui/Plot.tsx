@@ -30,7 +30,7 @@ export default function Plot({ series, height }: { series: Series; height: numbe
       {
         width: element.clientWidth,
         height,
-        padding: [24, 4, 0, 0],
+        padding: [24, 20, 0, 0], // the last hour's label is as wide as it is
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
         scales: { y: { range: (_u, low, high) => range(low, high, shown.current.fromZero ?? false) } },

@@ -19,6 +19,12 @@ KINDS = ("access.refused", "claim.refused", "enrolment.refused", "mqtt.refused",
 """Refusals that are shown; each is a fact that is held to a rate."""
 MOST = 20
 _RANK = {"high": 0, "medium": 1}
+_CLAIMS = {
+    "claim": "that is not its own",
+    "claim-used": "that was used before",
+    "claim-expired": "that had run out",
+    "claim-void": "that was made void",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def words(fact: Fact) -> str:
         case "mqtt.refused":
             return f"was refused at the MQTT door: {body.get('reason')} (from {by})"
         case "claim.refused":
-            return f"a claim was refused ({body.get('code')}), shown from {by}"
+            return f"a claim {_CLAIMS.get(str(body.get('code')), 'that was refused')} was shown for it (from {by})"
         case "enrolment.refused":
             return f"{'renewal' if body.get('renew') else 'enrolment'} was refused: {body.get('text')} (from {by})"
         case "access.refused":
