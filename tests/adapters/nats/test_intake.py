@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from ironroot.adapters.nats.credentials import Role
 from ironroot.adapters.nats.intake import Intake
+from ironroot.adapters.nats.pull import Puller
 from ironroot.adapters.nats.streams import consumer_configs
+from ironroot.adapters.nats.subjects import INTAKE_CONSUMER
 from ironroot.app.clock import SystemClock
 from ironroot.core.errors import Unavailable
 from ironroot.core.ids import DeviceId
@@ -345,3 +348,26 @@ async def test_a_stock_client_ends_up_on_the_device_page(door: Platform, worker:
 
 async def _count(telemetry: Telemetry, device: DeviceId) -> int:
     return len(await telemetry.latest(device))
+
+
+@pytest.mark.parametrize(("size", "count"), [(60_000, 700), (20, 5_000)])
+async def test_a_backlog_is_read_in_one_go_whatever_ends_a_pull_its_bytes_or_its_number(
+    door: Platform, size: int, count: int
+) -> None:
+    name = f"backlog-{size}"
+    door.device(name)
+    sender = client(door.hall, name)
+    await sender.connect()
+    for _ in range(count):
+        sender.publish(f"d/{name}/up/log", b"x" * size)
+    await until(lambda: len(sender.acked) == count, 30)
+    puller, read = Puller(INTAKE_CONSUMER, most_waiting=2_000), 0
+    await puller.open(door.hall.credentials, Role.INTAKE)
+    async with asyncio.timeout(20):
+        while read < count:
+            for message in await puller.take(1.0):  # raises when the link had to be given up
+                read += message.subject.startswith(f"d.{name}.".encode())
+                puller.ack(message.reply)
+    await puller.flush()
+    puller.close()
+    await sender.close()

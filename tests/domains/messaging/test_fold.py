@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ironroot.core.errors import Refused
 from ironroot.core.ids import DeviceId
-from ironroot.domains.messaging.fold import AHEAD, Fold, believed
+from ironroot.domains.messaging.fold import AHEAD, Fold, believed, parsed
+from ironroot.wire.messages import parse_sample
 from ironroot.wire.topics import MAX_TELEMETRY_NAMES, Up, UpTopic, parse_up
 
 NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
@@ -107,3 +110,41 @@ def test_no_message_stops_the_fold(messages: list[tuple[str | None, bytes]]) -> 
     assert fold.messages == sum(m.messages for m in fold.seen.values()) == len(messages)
     assert sum(fold.per_second.values()) == len(messages)
     json.dumps([value for value, _ in fold.latest.values()], allow_nan=False)
+
+
+_SCALARS = st.one_of(
+    st.sampled_from(["1", "-0", "-0.0", "1.0", "1e400", "1E5", "0.1", "01", "1.", "NaN", "-Infinity", "null", "true"]),
+    st.sampled_from(
+        ['"x"', '"2026-01-01T12:00:00Z"', '"2026-01-01T12:00:00.1234567+01:00"', '"2026-01-01"', '"\\ud800"']
+    ),
+    st.integers(-(2**70), 2**70).map(str),
+    st.sampled_from([2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64 - 1, 2**64]).map(str),
+    st.floats().map(json.dumps),
+)
+_FIELDS = st.tuples(st.sampled_from(["value", "at", "x", "Value"]), _SCALARS).map(lambda f: f'"{f[0]}": {f[1]}')
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        _SCALARS.map(str.encode),
+        st.lists(_FIELDS, max_size=3).map(lambda f: ("{" + ", ".join(f) + "}").encode()),
+        st.tuples(st.sampled_from([b" ", b"\n", b"\xef\xbb\xbf", b"[", b"\x00"]), _SCALARS.map(str.encode)).map(
+            b"".join
+        ),
+        st.binary(max_size=20),
+    )
+)
+def test_the_quick_way_to_read_a_number_says_what_the_wire_says(payload: bytes) -> None:
+    def told(parse: Callable[[bytes], tuple[object, ...]]) -> object:
+        try:
+            value, at = parse(payload)
+        except (Refused, ValueError, OverflowError) as e:
+            return type(e)
+        return repr(value), at
+
+    def by_the_wire(given: bytes) -> tuple[object, ...]:
+        sample = parse_sample(given)
+        return sample.value, sample.at
+
+    assert told(parsed) == told(by_the_wire)

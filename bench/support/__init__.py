@@ -1,0 +1,1 @@
+"""What every benchmark needs: peers and ours as processes, a fleet with real certificates, figures."""
