@@ -11,7 +11,7 @@ import hashlib
 import shutil
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,8 @@ new PerformanceObserver((list) => {
 }).observe({ type: "layout-shift", buffered: true });
 """
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+COLOURS = ["color-contrast"]
+"""All that another theme can break: the page is the same one in other colours."""
 
 Scheme = Literal["light", "dark"]
 
@@ -69,7 +71,7 @@ class Watched:
         """Cumulative layout shift since the page was loaded, without what follows a key or a click."""
         return float(await self.page.evaluate("window.__watched.shift"))
 
-    async def axe(self) -> list[Finding]:
+    async def axe(self, rules: Sequence[str] = RULES) -> list[Finding]:
         """What axe-core finds on the page as it stands: WCAG 2.2 A and AA, and its best practices.
 
         The window is as high as the page meanwhile: a button half below the strip at the foot is one that scrolls.
@@ -81,7 +83,7 @@ class Watched:
         whole = int(await self.page.evaluate("document.documentElement.scrollHeight"))
         if whole > window["height"]:
             await self.page.set_viewport_size({"width": window["width"], "height": whole})
-        result: dict[str, Any] = await self.page.evaluate("rules => axe.run(document, { runOnly: rules })", RULES)
+        result: dict[str, Any] = await self.page.evaluate("rules => axe.run(document, { runOnly: rules })", rules)
         if whole > window["height"]:
             await self.page.set_viewport_size(window)
         return [
@@ -93,9 +95,9 @@ class Watched:
         """By how many pixels the page is wider than its window."""
         return int(await self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
-    async def assert_sound(self, where: str) -> None:
+    async def assert_sound(self, where: str, rules: Sequence[str] = RULES) -> None:
         """The page has done nothing against its policy, thrown nothing, and everybody can use it."""
-        violations, findings = await self.violations(), await self.axe()
+        violations, findings = await self.violations(), await self.axe(rules)
         assert violations == [], f"{where}: {violations}"
         assert self.errors == [], f"{where}: {self.errors}"
         assert findings == [], f"{where}: {findings}"

@@ -47,14 +47,18 @@ class Up:
         self.data = data
         self.base = base or port_base()
         argv = [scenario, "--data", str(data), "--port-base", str(self.base)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.app.supervisor.fake_up", *argv],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **env},
-        )
+        ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the child would inherit that it is ignored
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.app.supervisor.fake_up", *argv],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, **env},
+            )
+        finally:
+            signal.signal(signal.SIGHUP, ours)
         self.printed: list[str] = []
 
     def until_ready(self) -> None:
