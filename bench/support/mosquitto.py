@@ -42,8 +42,11 @@ class Mosquitto:
 
 
 @contextmanager
-def mosquitto(here: Path, fleet: Fleet, *, nodelay: bool) -> Iterator[Mosquitto]:
-    """The broker with its files in a new directory `here`, ended with the block."""
+def mosquitto(here: Path, fleet: Fleet, *, nodelay: bool, durable: bool = False) -> Iterator[Mosquitto]:
+    """The broker with its files in a new directory `here`, ended with the block.
+
+    `durable`: it saves its store at every change: the nearest it has to keeping what it acknowledged through a kill.
+    """
     here.mkdir()
     port, inner = free_port(), free_port()
     (here / "acl").write_text(f"pattern readwrite d/%u/#\nuser {fleet.devices[-1].id}\ntopic read d/#\n")
@@ -52,6 +55,7 @@ def mosquitto(here: Path, fleet: Fleet, *, nodelay: bool) -> Iterator[Mosquitto]
         "per_listener_settings true",
         "persistence true",
         f"persistence_location {here}/",
+        *(["autosave_on_changes true", "autosave_interval 1"] if durable else []),
         "max_queued_messages 0",
         "max_inflight_messages 1000",
         f"set_tcp_nodelay {'true' if nodelay else 'false'}",
