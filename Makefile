@@ -76,7 +76,7 @@ wheel: setup ## the distribution, into dist/
 	@$(BIN)/python -m hatchling build
 
 bench: setup ## figures against the peers, in one run: see docs/performance.md
-	@$(BIN)/python tests/need.py bench
+	@$(BIN)/python tests/need.py
 	$(BIN)/python -m bench $(ARGS)
 
 # --- pins: `make lock` keeps versions, `make lock UPGRADE=--upgrade` moves them -------------------------

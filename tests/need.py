@@ -1,7 +1,4 @@
-"""What the tests need from Debian: installed when we are root, named otherwise. Quick when everything is there.
-
-`python tests/need.py` before the tests, `python tests/need.py bench` before the benchmarks.
-"""
+"""What tests and benchmarks need from Debian: installed when we are root, named otherwise. Quick when all is there."""
 
 from __future__ import annotations
 
@@ -17,11 +14,11 @@ TESTS: dict[str, Callable[[], bool]] = {
     "chromium": lambda: shutil.which("chromium") is not None,
     "curl": lambda: shutil.which("curl") is not None,
     "libnss3-tools": lambda: shutil.which("certutil") is not None,
+    "mosquitto": lambda: Path("/usr/sbin/mosquitto").exists(),
     "mosquitto-clients": lambda: shutil.which("mosquitto_pub") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
     "postgresql": lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
 }
-BENCH = TESTS | {"mosquitto": lambda: Path("/usr/sbin/mosquitto").exists()}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -43,9 +40,9 @@ def no_daemons() -> Iterator[None]:
             POLICY.unlink(missing_ok=True)
 
 
-def main(argv: list[str]) -> int:
+def main() -> int:
     """Install what is missing, or say what to install."""
-    missing = [name for name, there in (BENCH if "bench" in argv else TESTS).items() if not there()]
+    missing = [name for name, there in TESTS.items() if not there()]
     if not missing:
         return 0
     names = " ".join(missing)
@@ -69,4 +66,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())
