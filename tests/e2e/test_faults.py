@@ -21,7 +21,7 @@ Fresh = Callable[..., Platform]
 def publish(platform: Platform, device: Device, name: str, text: str) -> bool:
     """Whether the broker acknowledged it at QoS 1."""
     done = sh(
-        *("mosquitto_pub", "-h", "localhost", "-p", str(platform.base + 2), *device.mosquitto),
+        *("timeout", "10", "mosquitto_pub", "-h", "localhost", "-p", str(platform.base + 2), *device.mosquitto),
         *("-i", device.id, "-t", f"d/{device.id}/up/telemetry/{name}", "-m", text, "-q", "1"),
         ok=False,
     )
@@ -169,11 +169,10 @@ def test_full_disk_loses_nothing_acknowledged_and_mends_itself(tmp_path: Path) -
         device = platform.enrol("meter-1", tmp_path)
         assert publish(platform, device, "before", "1")
         filler = small / "filler"
-        with filler.open("wb") as file:
+        with filler.open("wb", buffering=0) as file:
             while True:
                 try:
                     file.write(bytes(64 << 10))
-                    file.flush()
                 except OSError:
                     break
         acknowledged = {}

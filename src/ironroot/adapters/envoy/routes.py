@@ -13,8 +13,9 @@ from ironroot.adapters.envoy.settings import DOOR_HEADER, Door, Limits
 
 _BUFFER = TYPE + "extensions.filters.http.buffer.v3.BufferPerRoute"
 
-# Only before the first byte reached the application: a request is never done twice.
-_RETRY = {"retry_on": "connect-failure,reset-before-request", "num_retries": 1}
+# Only before the first byte reached the application: a request is never done twice. Three times, because after a
+# restart of the application several pooled connections may be stale.
+_RETRY = {"retry_on": "connect-failure,reset-before-request", "num_retries": 3}
 
 OPEN_DEVICE_PATHS = (
     "/.well-known/est/cacerts",
